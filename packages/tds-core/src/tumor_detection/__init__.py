@@ -1,0 +1,1 @@
+"""Friendly names for tds_core."""

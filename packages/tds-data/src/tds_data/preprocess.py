@@ -1,0 +1,176 @@
+"""From a case to the tensor that a network sees, and back to the study's own grid.
+
+The same functions feed training and inference. Each sequence is oriented to RAS, cropped to the head, z-scored over
+its own foreground and averaged (or interpolated) to isotropic voxels; sequences that are absent are all zero.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tds_data.case import Case
+from tds_data.errors import VoxelError
+from tds_data.geometry import Box, Shape, bounding_box, from_canonical, resample, to_canonical
+from tds_data.vocabulary import MODALITIES, REGION_LABELS, REGIONS, Modality
+from tds_data.volume import Volume, VoxelArray
+
+FloatImage = NDArray[np.float32]
+"""A float32 array; four axes are (channel, x, y, z)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreprocessConfig:
+    """How cases become tensors; part of a model bundle.
+
+    Attributes:
+        modalities: Channel order of the network.
+        spacing_mm: Edge of the isotropic voxels that the network sees, in millimetres.
+        clip: Largest absolute z-score; values beyond are clipped to it.
+    """
+
+    modalities: tuple[Modality, ...] = MODALITIES
+    spacing_mm: float = 2.0
+    clip: float = 6.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Prepared:
+    """A case as a network sees it, and what is needed to go back.
+
+    Attributes:
+        tensor: Float32 array of shape (channel, x, y, z), z-scores, RAS orientation.
+        grid: The case's own grid.
+        box: The part of the RAS-oriented grid that the tensor covers.
+        factors: Network voxel size divided by the RAS-oriented grid's voxel size along each axis.
+    """
+
+    tensor: FloatImage
+    grid: Volume
+    box: Box
+    factors: tuple[float, float, float]
+
+
+def prepare(case: Case, config: PreprocessConfig) -> Prepared:
+    """Return the network's view of a case.
+
+    Args:
+        case: Registered, skull-stripped sequences on one grid.
+        config: How to preprocess.
+
+    Raises:
+        VoxelError: If an image holds NaN or infinities or has no foreground.
+    """
+    canonical = {m: to_canonical(v) for m, v in case.images.items()}
+    masks = {m: foreground(v.voxels, name=m) for m, v in canonical.items()}
+    union = np.logical_or.reduce(list(masks.values()))
+    box = bounding_box(union)
+    if box is None:  # pragma: no cover  # foreground() refuses an empty image first
+        message = "no foreground in any sequence"
+        raise VoxelError(message)
+    first = next(iter(canonical.values()))
+    sx, sy, sz = (config.spacing_mm / s for s in first.spacing_mm)
+    shape = _model_shape(box.shape, (sx, sy, sz))
+    tensor = np.zeros((len(config.modalities), *shape), dtype=np.float32)
+    for channel, modality in enumerate(config.modalities):
+        if modality in canonical:
+            image = _standardise(canonical[modality].voxels[box.slices], masks[modality][box.slices], config.clip)
+            tensor[channel] = resample(image, (sx, sy, sz), shape)
+    return Prepared(tensor=tensor, grid=case.grid, box=box, factors=(sx, sy, sz))
+
+
+def prepare_reference(prepared: Prepared, reference: Volume) -> FloatImage:
+    """Return the share of each network voxel that each region fills, for training.
+
+    Args:
+        prepared: The case's network view.
+        reference: Mask with labels 0 to 3 on the case's grid.
+
+    Returns:
+        Float32 array of shape (region, x, y, z) in [0, 1], regions in the order WT, TC, ET.
+    """
+    labels = to_canonical(reference).voxels[prepared.box.slices]
+    shape: Shape = prepared.tensor.shape[1:]  # type: ignore[assignment]  # three axes by construction
+    regions = [np.isin(labels, list(REGION_LABELS[region])).astype(np.float32) for region in REGIONS]
+    return np.stack([resample(region, prepared.factors, shape) for region in regions])
+
+
+def restore(image: FloatImage, prepared: Prepared) -> FloatImage:
+    """Return one network output on the case's own grid, zero outside the head.
+
+    Args:
+        image: Float32 array of shape (x, y, z) on the network grid.
+        prepared: What `prepare` returned.
+    """
+    x, y, z = (1.0 / f for f in prepared.factors)
+    inside = resample(image, (x, y, z), prepared.box.shape)
+    canonical = np.zeros(to_canonical(prepared.grid).shape, dtype=np.float32)
+    canonical[prepared.box.slices] = inside
+    return np.asarray(from_canonical(canonical, prepared.grid), dtype=np.float32)
+
+
+def foreground(voxels: VoxelArray, *, name: str = "image") -> NDArray[np.bool_]:
+    """Return where an image differs from its background.
+
+    The background is the median of the six outer faces: 0 in a skull-stripped image, some other constant in one that
+    was normalised before.
+
+    Args:
+        voxels: Array of shape (x, y, z).
+        name: What to call the image in an error.
+
+    Raises:
+        VoxelError: If the image holds NaN or infinities or is constant.
+    """
+    if not np.isfinite(voxels).all():
+        count = int(np.count_nonzero(~np.isfinite(voxels)))
+        message = f"{name} holds {count} voxels that are NaN or infinite; export the image again"
+        raise VoxelError(message)
+    faces = [np.take(voxels, index, axis=axis).ravel() for axis in range(3) for index in (0, -1)]
+    mask: NDArray[np.bool_] = voxels != np.median(np.concatenate(faces))
+    if not mask.any():
+        message = f"{name} is constant (every voxel is {voxels.flat[0]}); export the image again"
+        raise VoxelError(message)
+    return mask
+
+
+def missing(case: Case, config: PreprocessConfig) -> tuple[Modality, ...]:
+    """Return the sequences that the network knows and the case lacks.
+
+    Args:
+        case: The case.
+        config: The network's preprocessing.
+    """
+    return tuple(m for m in config.modalities if m not in case.images)
+
+
+def region_labels(regions: Mapping[str, NDArray[np.bool_]]) -> NDArray[np.uint8]:
+    """Return the label map that nested region masks describe.
+
+    Args:
+        regions: Boolean masks of one shape under the names WT, TC and ET; TC is cut to WT and ET to TC.
+    """
+    whole = regions["WT"]
+    core = regions["TC"] & whole
+    enhancing = regions["ET"] & core
+    labels = whole.astype(np.uint8) * 2
+    labels[core] = 1
+    labels[enhancing] = 3
+    return labels
+
+
+def _standardise(voxels: VoxelArray, mask: NDArray[np.bool_], clip: float) -> FloatImage:
+    image = voxels.astype(np.float32)
+    inside = image[mask]
+    deviation = float(inside.std(dtype=np.float64)) or 1.0
+    image -= np.float32(inside.mean(dtype=np.float64))
+    image /= np.float32(deviation)
+    np.clip(image, -clip, clip, out=image)
+    image *= mask
+    return image
+
+
+def _model_shape(shape: Shape, factors: tuple[float, float, float]) -> Shape:
+    x, y, z = (max(1, int(np.ceil(n / f - 1e-6))) for n, f in zip(shape, factors, strict=True))
+    return x, y, z

@@ -1,0 +1,187 @@
+"""What a segmentation found: the value that core produces and clinical, serve and the apps consume.
+
+All places are in RAS+ millimetres, all volumes in millilitres. The JSON form is `docs/reference/result-schema.md`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from typing import Any, Final, Self
+
+from tds_data.errors import DataError
+from tds_data.vocabulary import Modality, Region
+
+SCHEMA_VERSION: Final = "1.0"
+"""Version of the JSON form; the major number changes when a reader of the old form would break."""
+
+RESEARCH_USE_NOTICE: Final = "Research use only. Not a medical device. Not reviewed by a physician."
+"""Shown wherever a result is shown."""
+
+Point = tuple[float, float, float]
+"""A place in RAS+ millimetres."""
+
+
+class ReportFormatError(DataError, ValueError):
+    """A JSON document is not a lesion report that this version can read."""
+
+
+class Severity(StrEnum):
+    """How much a quality flag weighs: `error` refuses the study, `warning` is shown, `info` is kept."""
+
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QualityFlag:
+    """One finding of the quality gate.
+
+    Attributes:
+        code: Stable identifier in upper case with hyphens, such as `MISSING-SEQUENCE`.
+        severity: How much it weighs.
+        message: What was seen and what to do, without patient identifiers.
+        value: The value seen, as text, if there is one.
+    """
+
+    code: str
+    severity: Severity
+    message: str
+    value: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelIdentity:
+    """Which model made a result.
+
+    Attributes:
+        name: Name of the bundle.
+        version: Version of the bundle.
+        sha256: Hash of the bundle's manifest, which holds the hash of each of its files.
+        architecture: Network family, such as `SegResNet`.
+        licence: SPDX identifier of the weights' licence.
+    """
+
+    name: str
+    version: str
+    sha256: str
+    architecture: str
+    licence: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lesion:
+    """One connected component of the whole tumour.
+
+    Attributes:
+        number: 1 for the largest, counting up.
+        centroid_mm: Centre of mass, RAS+ millimetres.
+        bounding_box_mm: Opposite corners of the axis-aligned RAS box around the lesion's voxels, millimetres.
+        longest_diameter_mm: Largest distance between two voxel centres of the lesion, millimetres, in 3D.
+        volume_ml: Millilitres of each region inside the lesion.
+    """
+
+    number: int
+    centroid_mm: Point
+    bounding_box_mm: tuple[Point, Point]
+    longest_diameter_mm: float
+    volume_ml: Mapping[Region, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LesionReport:
+    """Everything a segmentation says about one study.
+
+    Attributes:
+        case: Short label of the study, without patient identifiers.
+        modalities: Sequences that were used, in model order.
+        lesions: Largest first; empty when nothing was found.
+        volume_ml: Millilitres of each region over the whole study.
+        quality: Findings of the quality gate.
+        model: Which model made the result.
+        timings_s: Seconds spent in each named stage.
+        dice: Dice of each region against a reference mask; only when one was given, else `None`.
+        phantom: Whether the study is synthetic; its scores are never shown as patient scores.
+        notice: The research-use notice.
+        schema_version: Version of the JSON form.
+    """
+
+    case: str
+    modalities: tuple[Modality, ...]
+    lesions: tuple[Lesion, ...]
+    volume_ml: Mapping[Region, float]
+    quality: tuple[QualityFlag, ...]
+    model: ModelIdentity
+    timings_s: Mapping[str, float] = field(default_factory=dict)
+    dice: Mapping[Region, float] | None = None
+    phantom: bool = False
+    notice: str = RESEARCH_USE_NOTICE
+    schema_version: str = SCHEMA_VERSION
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the report as plain JSON types."""
+        return _plain(asdict(self))
+
+    @classmethod
+    def from_dict(cls, document: Mapping[str, Any]) -> Self:
+        """Return the report that a JSON document describes.
+
+        Args:
+            document: What `to_dict` returned, perhaps through a JSON file.
+
+        Raises:
+            ReportFormatError: If the major schema version differs or a field is missing or of the wrong kind.
+        """
+        version = str(document.get("schema_version"))
+        if version.split(".")[0] != SCHEMA_VERSION.split(".")[0]:
+            message = f"schema version {version} cannot be read; this version reads {SCHEMA_VERSION}"
+            raise ReportFormatError(message)
+        try:
+            return cls(
+                case=str(document["case"]),
+                modalities=tuple(Modality(m) for m in document["modalities"]),
+                lesions=tuple(_lesion(entry) for entry in document["lesions"]),
+                volume_ml=_by_region(document["volume_ml"]),
+                quality=tuple(_flag(entry) for entry in document["quality"]),
+                model=ModelIdentity(**document["model"]),
+                timings_s={str(k): float(v) for k, v in document["timings_s"].items()},
+                dice=None if document["dice"] is None else _by_region(document["dice"]),
+                phantom=bool(document["phantom"]),
+                notice=str(document["notice"]),
+                schema_version=version,
+            )
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            message = f"not a lesion report: {type(error).__name__}: {error}"
+            raise ReportFormatError(message) from error
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401  # JSON values of any kind
+    if isinstance(value, Mapping):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, tuple | list):
+        return [_plain(v) for v in value]
+    return str(value) if isinstance(value, StrEnum) else value
+
+
+def _by_region(entry: Mapping[str, float]) -> dict[Region, float]:
+    return {Region(k): float(v) for k, v in entry.items()}
+
+
+def _flag(entry: Mapping[str, Any]) -> QualityFlag:
+    return QualityFlag(**{**entry, "severity": Severity(entry["severity"])})
+
+
+def _point(entry: list[float]) -> Point:
+    x, y, z = entry
+    return float(x), float(y), float(z)
+
+
+def _lesion(entry: Mapping[str, Any]) -> Lesion:
+    low, high = entry["bounding_box_mm"]
+    return Lesion(
+        number=int(entry["number"]),
+        centroid_mm=_point(entry["centroid_mm"]),
+        bounding_box_mm=(_point(low), _point(high)),
+        longest_diameter_mm=float(entry["longest_diameter_mm"]),
+        volume_ml=_by_region(entry["volume_ml"]),
+    )
