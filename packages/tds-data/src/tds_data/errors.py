@@ -12,12 +12,18 @@
     │   ├── AmbiguousSequence            two candidates for one sequence
     │   └── GridMismatch                 sequences do not share one grid
     ├── LabelError (ValueError)          labels outside the scheme
+    ├── RefusedStudy (ValueError)        the quality gate refuses a study
+    ├── ReportFormatError (ValueError)   a document is no lesion report; defined in report
     └── MissingDependency (ImportError)  an optional extra is not installed
 
 Messages say what was wrong, the value seen and what to do. They never hold a patient identifier.
 """
 
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tds_data.report import QualityFlag
 
 
 class DataError(Exception):
@@ -83,3 +89,16 @@ class MissingDependency(DataError, ImportError):
         super().__init__(f"this needs {package!r}: install it with pip install 'tds-data[{extra}]'")
         self.package = package
         self.extra = extra
+
+
+class RefusedStudy(DataError, ValueError):
+    """The quality gate refuses a study.
+
+    Attributes:
+        flags: Every finding of the gate, warnings too.
+    """
+
+    def __init__(self, flags: "tuple[QualityFlag, ...]") -> None:
+        reasons = "; ".join(f"{flag.code}: {flag.message}" for flag in flags if flag.severity == "error")
+        super().__init__(f"the quality gate refuses this study. {reasons}")
+        self.flags = flags

@@ -1,0 +1,187 @@
+"""From a path to the files of one study, whatever the naming.
+
+Understood are folders named as in BraTS, as channels of the Medical Segmentation Decathlon and nnU-Net
+(`_0000` to `_0003`), as in BIDS, or plainly (`t1.nii.gz`); a 4D file of the Decathlon; and a single image.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+from tds_data.channels import are_channels, by_channel_study, channel_files, channel_order
+from tds_data.errors import AmbiguousSequence, SequenceNotFound, StudyError
+from tds_data.nifti import is_nifti_name, nifti_stem, read_shape
+from tds_data.sequence_names import channel_of, is_reference, modality_of, study_of
+from tds_data.study_files import ImageSource, StudyFiles, load_case
+from tds_data.vocabulary import Modality
+
+__all__ = ["ImageSource", "StudyFiles", "discover", "load_case"]
+
+_MAX_NAMED: Final = 3
+_MAX_LISTED: Final = 6
+_FOURTH_AXIS: Final = 3
+
+
+def discover(path: Path, *, assume: Modality | None = None) -> StudyFiles:
+    """Return the files of the study at a path, found by their names.
+
+    Args:
+        path: A folder that holds one study, or a NIfTI file.
+        assume: The sequence that a single file holds, whatever its name says.
+
+    Raises:
+        SequenceNotFound: If no file is named after a sequence.
+        AmbiguousSequence: If two files are named after the same sequence, or one after two.
+        StudyError: If there is nothing at the path, it holds several studies, or channels and their description differ.
+        VolumeReadError: If a file without a sequence in its name has no readable header.
+    """
+    # A folder may be given as "..", so it is resolved; a file keeps its name even if it links to another.
+    path = path.resolve() if path.is_dir() else path.absolute()
+    if path.is_dir():
+        if assume is not None:
+            message = f"a sequence can be assumed for a single file only, and {path.name!r} is a folder"
+            raise StudyError(message)
+        return _in_folder(path, notes=())
+    if not path.is_file():
+        message = f"there is no file or folder {str(path)!r}; check the path"
+        raise StudyError(message)
+    if not is_nifti_name(path):
+        message = f"{path.name!r} is not named .nii or .nii.gz; give a NIfTI file or a folder of them"
+        raise StudyError(message)
+    return _single(path, assume)
+
+
+def _single(path: Path, assume: Modality | None) -> StudyFiles:
+    shape = read_shape(path)
+    if len(shape) > _FOURTH_AXIS:
+        return _four_dimensional(path, shape, assume)
+    if assume is None:
+        siblings = _channel_siblings(path)
+        if siblings is not None:
+            return siblings
+    modality = assume or modality_of(path)
+    if modality is None:
+        message = (
+            f"{path.name!r} does not say which sequence it holds; put t1, t1ce, t2 or flair in its name, "
+            "or say which sequence to assume"
+        )
+        raise SequenceNotFound(message)
+    return StudyFiles(name=nifti_stem(path), images={modality: path}, layout="single")
+
+
+def _channel_siblings(path: Path) -> StudyFiles | None:
+    channel = channel_of(path)
+    if channel is None:
+        return None
+    files = [p for p in _nifti_files(path.parent) if (channel_of(p) or ("", 0))[0] == channel[0]]
+    return channel_files(channel[0], files, ()) if are_channels(files) else None
+
+
+def _four_dimensional(path: Path, shape: tuple[int, ...], assume: Modality | None) -> StudyFiles:
+    channels, notes = channel_order(path)
+    if len(shape) > _FOURTH_AXIS + 1 or assume is not None or shape[_FOURTH_AXIS] != len(channels):
+        wanted = assume or ", ".join(channels)
+        message = f"{path.name!r} has shape {shape} and should hold {wanted}; split it into one file per sequence"
+        raise StudyError(message)
+    images = {modality: (path, index) for index, modality in enumerate(channels)}
+    name = nifti_stem(path).removesuffix("_0000")
+    return StudyFiles(name=name, images=images, layout="decathlon-4d", notes=notes)
+
+
+def _in_folder(folder: Path, notes: tuple[str, ...]) -> StudyFiles:
+    anatomy = folder if folder.name == "anat" else folder / "anat"
+    files = _nifti_files(anatomy)
+    if files:
+        return _named(_bids_name(anatomy.parent), files, "bids", notes)
+    files = _nifti_files(folder)
+    if not files:
+        return _in_subfolder(folder, notes)
+    channels = by_channel_study(files)
+    if len(channels) > 1:
+        _refuse_several(folder, [f"{study}_0000" for study in channels], "give one of its files instead, such as")
+    for study, members in channels.items():
+        return channel_files(study, members, notes)
+    images = [p for p in files if not is_reference(p)]
+    if len(images) == 1 and modality_of(images[0]) is None:
+        found = _single(images[0], None)
+        references = [p for p in files if p not in images]
+        return replace(found, reference=_only_reference(references), notes=(*notes, *found.notes))
+    return _named(folder.name, files, None, notes)
+
+
+def _in_subfolder(folder: Path, notes: tuple[str, ...]) -> StudyFiles:
+    children = sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
+    studies = [p for p in children if _holds_images(p)]
+    if len(studies) > 1:
+        _refuse_several(folder, [p.name for p in studies], "use one of its subfolders, such as")
+    if not studies:
+        message = f"there is no .nii or .nii.gz file in {folder.name!r} or in the folders in it; check the path"
+        raise SequenceNotFound(message)
+    note = f"taken from the subfolder {studies[0].name}"
+    return _in_folder(studies[0], (*notes, note))
+
+
+def _refuse_several(folder: Path, studies: list[str], advice: str) -> None:
+    shown = ", ".join(studies[:_MAX_NAMED])
+    message = f"{folder.name!r} holds {len(studies)} studies; {advice} {shown}"
+    raise StudyError(message)
+
+
+def _holds_images(folder: Path) -> bool:
+    sessions = folder.glob("ses-*/anat")
+    return any(_nifti_files(place) for place in (folder, folder / "anat", *sessions))
+
+
+def _bids_name(folder: Path) -> str:
+    return f"{folder.parent.name}_{folder.name}" if folder.name.startswith("ses-") else folder.name
+
+
+def _named(name: str, files: list[Path], layout: str | None, notes: tuple[str, ...]) -> StudyFiles:
+    found: dict[Modality, list[Path]] = defaultdict(list)
+    for path in files:
+        modality = modality_of(path)
+        if modality is not None:
+            found[modality].append(path)
+    if not found:
+        shown = ", ".join(p.name for p in files[:_MAX_LISTED]) + (", ..." if len(files) > _MAX_LISTED else "")
+        message = f"no file name in {name!r} names T1, T1ce, T2 or FLAIR (looked at {shown}); rename the files"
+        raise SequenceNotFound(message)
+    _refuse_mixed(name, found)
+    images = {modality: _only(modality, paths) for modality, paths in found.items()}
+    references = [p for p in files if is_reference(p)]
+    unused = [p.name for p in files if p not in references and p not in images.values()]
+    if unused:
+        notes = (*notes, f"not used: {', '.join(unused[:_MAX_NAMED])}{', ...' if len(unused) > _MAX_NAMED else ''}")
+    layout = layout or ("brats" if all(study_of(p) for p in images.values()) else "named")
+    return StudyFiles(name=name, images=images, reference=_only_reference(references), layout=layout, notes=notes)
+
+
+def _only(what: str, paths: list[Path]) -> Path:
+    if len(paths) > 1:
+        message = f"{paths[0].name!r} and {paths[1].name!r} both look like {what}; keep one of them in the folder"
+        raise AmbiguousSequence(message)
+    return paths[0]
+
+
+def _only_reference(paths: list[Path]) -> Path | None:
+    return _only("the reference mask", paths) if paths else None
+
+
+def _refuse_mixed(name: str, found: Mapping[Modality, list[Path]]) -> None:
+    studies: dict[str, set[Modality]] = defaultdict(set)
+    for modality, paths in found.items():
+        for path in paths:
+            studies[study_of(path)].add(modality)
+    whole = sorted(study for study, modalities in studies.items() if len(modalities) > 1)
+    if len(whole) > 1:
+        shown = ", ".join(whole[:_MAX_NAMED])
+        message = f"{name!r} holds the files of {len(whole)} studies ({shown}); give each a folder of its own"
+        raise StudyError(message)
+
+
+def _nifti_files(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        return []
+    return sorted(p for p in folder.iterdir() if is_nifti_name(p) and not p.name.startswith(".") and p.is_file())
