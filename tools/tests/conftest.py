@@ -1,0 +1,6 @@
+"""The scripts are no package: the tests find them in the folder above."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
