@@ -146,6 +146,7 @@ def types(session: nox.Session) -> None:
     _sync_packages(session, packages, "types")
     for package in packages:
         session.run("mypy", *(str(package.folder / "src" / module) for module in package.modules))
+    session.run("mypy", *(str(script) for script in ROOT.glob("tools/*.py")))
 
 
 @nox.session
