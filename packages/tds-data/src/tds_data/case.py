@@ -19,7 +19,7 @@ class Case:
         reference: Expert mask with labels 0 to 3 on the same grid, if there is one.
 
     Raises:
-        SequenceNotFound: If there is no image at all.
+        SequenceNotFound: If there is no image at all, or one under a name that is no sequence.
         GridMismatch: If images or mask do not share one grid.
     """
 
@@ -30,6 +30,10 @@ class Case:
     def __post_init__(self) -> None:
         if not self.images:
             message = "a case needs at least one of T1, T1ce, T2, FLAIR; none was given"
+            raise SequenceNotFound(message)
+        strange = sorted(set(self.images) - set(MODALITIES))
+        if strange:
+            message = f"a case knows the sequences {', '.join(MODALITIES)}; not {', '.join(strange)}"
             raise SequenceNotFound(message)
         ordered = {m: self.images[m] for m in MODALITIES if m in self.images}
         object.__setattr__(self, "images", MappingProxyType(ordered))

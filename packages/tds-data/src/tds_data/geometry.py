@@ -5,7 +5,9 @@ covers (an area filter, so nothing aliases); one that is smaller interpolates li
 are never interpolated: they are resampled as one indicator per region.
 """
 
+import math
 from dataclasses import dataclass
+from typing import Any, Final
 
 import nibabel as nib
 import numpy as np
@@ -16,6 +18,9 @@ from tds_data.volume import Volume, VoxelArray
 Shape = tuple[int, int, int]
 """Voxels along x, y, z."""
 
+_orientations: Final[Any] = nib.orientations  # nibabel's functions carry no annotations
+_SAME_SIZE: Final = 1e-6
+
 
 def to_canonical(volume: Volume) -> Volume:
     """Return the volume with its axes flipped and permuted to be closest to RAS+, without resampling.
@@ -23,9 +28,9 @@ def to_canonical(volume: Volume) -> Volume:
     Args:
         volume: Any orientation, oblique ones too.
     """
-    orientation = nib.orientations.io_orientation(volume.ras_from_voxel)
-    voxels = nib.orientations.apply_orientation(volume.voxels, orientation)
-    affine = volume.ras_from_voxel @ nib.orientations.inv_ornt_aff(orientation, volume.shape)
+    orientation = _orientations.io_orientation(volume.ras_from_voxel)
+    voxels = _orientations.apply_orientation(volume.voxels, orientation)
+    affine = volume.ras_from_voxel @ _orientations.inv_ornt_aff(orientation, volume.shape)
     return Volume(voxels, affine)
 
 
@@ -36,10 +41,10 @@ def from_canonical(voxels: VoxelArray, grid: Volume) -> VoxelArray:
         voxels: Array on the grid of `to_canonical(grid)`.
         grid: The original volume.
     """
-    there = nib.orientations.io_orientation(grid.ras_from_voxel)
-    canonical = nib.orientations.axcodes2ornt("RAS")
-    back = nib.orientations.ornt_transform(canonical, there)
-    return np.asarray(nib.orientations.apply_orientation(voxels, back))
+    there = _orientations.io_orientation(grid.ras_from_voxel)
+    canonical = _orientations.axcodes2ornt("RAS")
+    back = _orientations.ornt_transform(canonical, there)
+    return np.asarray(_orientations.apply_orientation(voxels, back))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,13 +97,22 @@ def resample(voxels: NDArray[np.float32], factors: tuple[float, float, float], s
         shape: Output voxels along each axis; places beyond the input are zero when averaging and repeat the edge
             when interpolating.
     """
+    image = np.ascontiguousarray(voxels, dtype=np.float32)
     # The axis that shrinks most goes first: every later product is then smaller.
-    for axis in sorted(range(3), key=lambda a: shape[a] / voxels.shape[a]):
-        if factors[axis] == 1.0 and shape[axis] == voxels.shape[axis]:
+    for axis in sorted(range(3), key=lambda a: shape[a] / image.shape[a]):
+        if math.isclose(factors[axis], 1.0, rel_tol=_SAME_SIZE) and shape[axis] == image.shape[axis]:
             continue
-        matrix = _axis_matrix(voxels.shape[axis], shape[axis], factors[axis])
-        voxels = np.moveaxis(np.tensordot(matrix, voxels, axes=(1, axis)), 0, axis)
-    return np.ascontiguousarray(voxels)
+        image = _along_axis(_axis_matrix(image.shape[axis], shape[axis], factors[axis]), image, axis)
+    return image
+
+
+def _along_axis(matrix: NDArray[np.float32], image: NDArray[np.float32], axis: int) -> NDArray[np.float32]:
+    """Return the product of a matrix and one axis of a C-contiguous image, without copying the image."""
+    if axis == 0:
+        return (matrix @ image.reshape(image.shape[0], -1)).reshape(-1, *image.shape[1:])
+    if axis == 1:
+        return np.asarray(matrix @ image)
+    return np.asarray(image @ matrix.T)
 
 
 def _axis_matrix(size_in: int, size_out: int, factor: float) -> NDArray[np.float32]:
@@ -106,7 +120,8 @@ def _axis_matrix(size_in: int, size_out: int, factor: float) -> NDArray[np.float
     if factor > 1.0:
         low = np.maximum(edges[:-1, None], np.arange(size_in)[None])
         high = np.minimum(edges[1:, None], np.arange(1, size_in + 1)[None])
-        return (np.clip(high - low, 0.0, None) / factor).astype(np.float32)
+        shares: NDArray[np.float64] = np.clip(high - low, 0.0, None) / factor
+        return shares.astype(np.float32)
     centres = np.clip((edges[:-1] + edges[1:]) / 2 - 0.5, 0, size_in - 1)
     left = np.minimum(centres.astype(int), max(size_in - 2, 0))
     right = np.minimum(left + 1, size_in - 1)

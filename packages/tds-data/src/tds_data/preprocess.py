@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from tds_data.case import Case
 from tds_data.errors import VoxelError
 from tds_data.geometry import Box, Shape, bounding_box, from_canonical, resample, to_canonical
-from tds_data.vocabulary import MODALITIES, REGION_LABELS, REGIONS, Modality
+from tds_data.vocabulary import MODALITIES, REGION_LABELS, REGIONS, Modality, Region
 from tds_data.volume import Volume, VoxelArray
 
 FloatImage = NDArray[np.float32]
@@ -91,9 +91,9 @@ def prepare_reference(prepared: Prepared, reference: Volume) -> FloatImage:
         Float32 array of shape (region, x, y, z) in [0, 1], regions in the order WT, TC, ET.
     """
     labels = to_canonical(reference).voxels[prepared.box.slices]
-    shape: Shape = prepared.tensor.shape[1:]  # type: ignore[assignment]  # three axes by construction
+    _, x, y, z = prepared.tensor.shape
     regions = [np.isin(labels, list(REGION_LABELS[region])).astype(np.float32) for region in REGIONS]
-    return np.stack([resample(region, prepared.factors, shape) for region in regions])
+    return np.stack([resample(region, prepared.factors, (x, y, z)) for region in regions])
 
 
 def restore(image: FloatImage, prepared: Prepared) -> FloatImage:
@@ -113,8 +113,8 @@ def restore(image: FloatImage, prepared: Prepared) -> FloatImage:
 def foreground(voxels: VoxelArray, *, name: str = "image") -> NDArray[np.bool_]:
     """Return where an image differs from its background.
 
-    The background is the median of the six outer faces: 0 in a skull-stripped image, some other constant in one that
-    was normalised before.
+    The background is the commonest value of the six outer faces: 0 in a skull-stripped image, some other constant in
+    one that was normalised before.
 
     Args:
         voxels: Array of shape (x, y, z).
@@ -123,16 +123,30 @@ def foreground(voxels: VoxelArray, *, name: str = "image") -> NDArray[np.bool_]:
     Raises:
         VoxelError: If the image holds NaN or infinities or is constant.
     """
-    if not np.isfinite(voxels).all():
+    if voxels.dtype.kind == "f" and not np.isfinite(voxels).all():
         count = int(np.count_nonzero(~np.isfinite(voxels)))
         message = f"{name} holds {count} voxels that are NaN or infinite; export the image again"
         raise VoxelError(message)
-    faces = [np.take(voxels, index, axis=axis).ravel() for axis in range(3) for index in (0, -1)]
-    mask: NDArray[np.bool_] = voxels != np.median(np.concatenate(faces))
+    mask: NDArray[np.bool_] = voxels != background(voxels)
     if not mask.any():
         message = f"{name} is constant (every voxel is {voxels.flat[0]}); export the image again"
         raise VoxelError(message)
     return mask
+
+
+def background(voxels: VoxelArray) -> np.generic:
+    """Return the commonest value on the six outer faces.
+
+    Args:
+        voxels: Finite numbers of shape (x, y, z).
+    """
+    faces = [np.moveaxis(voxels, axis, 0)[index] for axis in range(3) for index in (0, -1)]
+    first: np.generic = faces[0].flat[0]
+    if all((face == first).all() for face in faces):
+        return first
+    values, counts = np.unique(np.concatenate([face.ravel() for face in faces]), return_counts=True)
+    most_common: np.generic = values[counts.argmax()]
+    return most_common
 
 
 def missing(case: Case, config: PreprocessConfig) -> tuple[Modality, ...]:
@@ -145,15 +159,15 @@ def missing(case: Case, config: PreprocessConfig) -> tuple[Modality, ...]:
     return tuple(m for m in config.modalities if m not in case.images)
 
 
-def region_labels(regions: Mapping[str, NDArray[np.bool_]]) -> NDArray[np.uint8]:
+def region_labels(regions: Mapping[Region, NDArray[np.bool_]]) -> NDArray[np.uint8]:
     """Return the label map that nested region masks describe.
 
     Args:
-        regions: Boolean masks of one shape under the names WT, TC and ET; TC is cut to WT and ET to TC.
+        regions: Boolean masks of one shape for WT, TC and ET; TC is cut to WT and ET to TC.
     """
-    whole = regions["WT"]
-    core = regions["TC"] & whole
-    enhancing = regions["ET"] & core
+    whole = regions[Region.WT]
+    core = regions[Region.TC] & whole
+    enhancing = regions[Region.ET] & core
     labels = whole.astype(np.uint8) * 2
     labels[core] = 1
     labels[enhancing] = 3
@@ -161,7 +175,9 @@ def region_labels(regions: Mapping[str, NDArray[np.bool_]]) -> NDArray[np.uint8]
 
 
 def _standardise(voxels: VoxelArray, mask: NDArray[np.bool_], clip: float) -> FloatImage:
-    image = voxels.astype(np.float32)
+    # One memory layout for every orientation of the same head: sums then round alike.
+    image = voxels.astype(np.float32, order="C")
+    mask = np.ascontiguousarray(mask)
     inside = image[mask]
     deviation = float(inside.std(dtype=np.float64)) or 1.0
     image -= np.float32(inside.mean(dtype=np.float64))

@@ -4,9 +4,11 @@ All places are in RAS+ millimetres, all volumes in millilitres. The JSON form is
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields, is_dataclass
 from enum import StrEnum
 from typing import Any, Final, Self
+
+import numpy as np
 
 from tds_data.errors import DataError
 from tds_data.vocabulary import Modality, Region
@@ -120,7 +122,8 @@ class LesionReport:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the report as plain JSON types."""
-        return _plain(asdict(self))
+        document: dict[str, Any] = _plain(self)
+        return document
 
     @classmethod
     def from_dict(cls, document: Mapping[str, Any]) -> Self:
@@ -132,10 +135,7 @@ class LesionReport:
         Raises:
             ReportFormatError: If the major schema version differs or a field is missing or of the wrong kind.
         """
-        version = str(document.get("schema_version"))
-        if version.split(".")[0] != SCHEMA_VERSION.split(".")[0]:
-            message = f"schema version {version} cannot be read; this version reads {SCHEMA_VERSION}"
-            raise ReportFormatError(message)
+        version = _version(document)
         try:
             return cls(
                 case=str(document["case"]),
@@ -155,12 +155,28 @@ class LesionReport:
             raise ReportFormatError(message) from error
 
 
+def _version(document: Mapping[str, Any]) -> str:
+    try:
+        version = str(document["schema_version"])
+    except (KeyError, TypeError) as error:
+        message = "not a lesion report: a report is a JSON object with a schema_version"
+        raise ReportFormatError(message) from error
+    if version.partition(".")[0] != SCHEMA_VERSION.partition(".")[0]:
+        message = f"schema version {version} cannot be read; this version reads {SCHEMA_VERSION}"
+        raise ReportFormatError(message)
+    return version
+
+
 def _plain(value: Any) -> Any:  # noqa: ANN401  # JSON values of any kind
+    if is_dataclass(value):
+        return {f.name: _plain(getattr(value, f.name)) for f in fields(value)}
     if isinstance(value, Mapping):
         return {str(k): _plain(v) for k, v in value.items()}
     if isinstance(value, tuple | list):
         return [_plain(v) for v in value]
-    return str(value) if isinstance(value, StrEnum) else value
+    if isinstance(value, StrEnum):
+        return str(value)
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def _by_region(entry: Mapping[str, float]) -> dict[Region, float]:

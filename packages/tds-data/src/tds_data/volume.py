@@ -15,6 +15,7 @@ VoxelArray = NDArray[np.generic]
 
 _MIN_DETERMINANT_MM3: Final = 1e-9
 _AFFINE_TOLERANCE_MM: Final = 1e-2
+_SPATIAL_AXES: Final = 3
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -26,7 +27,7 @@ class Volume:
         ras_from_voxel: Float64 affine of shape (4, 4) from voxel indices to RAS+ millimetres; made read-only.
 
     Raises:
-        VoxelError: If the array is not three-dimensional or has an empty axis.
+        VoxelError: If the array is not three-dimensional, has an empty axis or does not hold real numbers.
         GeometryError: If the affine is not finite, not invertible or not an affine.
 
     Examples:
@@ -41,8 +42,11 @@ class Volume:
 
     def __post_init__(self) -> None:
         voxels = np.asarray(self.voxels).view()
-        if voxels.ndim != 3 or 0 in voxels.shape:
+        if voxels.ndim != _SPATIAL_AXES or 0 in voxels.shape:
             message = f"a volume has three non-empty axes; this array has shape {voxels.shape}"
+            raise VoxelError(message)
+        if voxels.dtype.kind not in "biuf":
+            message = f"voxels are integers, floats or booleans; these are of type {voxels.dtype}"
             raise VoxelError(message)
         affine = np.array(self.ras_from_voxel, dtype=np.float64)
         _check_affine(affine)
