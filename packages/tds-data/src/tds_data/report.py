@@ -6,9 +6,8 @@ All places are in RAS+ millimetres, all volumes in millilitres. The JSON form is
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from enum import StrEnum
+from numbers import Integral, Real
 from typing import Any, Final, Self
-
-import numpy as np
 
 from tds_data.errors import DataError
 from tds_data.vocabulary import Modality, Region
@@ -176,7 +175,12 @@ def _plain(value: Any) -> Any:  # noqa: ANN401  # JSON values of any kind
         return [_plain(v) for v in value]
     if isinstance(value, StrEnum):
         return str(value)
-    return value.item() if isinstance(value, np.generic) else value
+    is_foreign_number = isinstance(value, Real) and not isinstance(value, int | float)
+    return _plain_number(value) if is_foreign_number else value
+
+
+def _plain_number(value: Real) -> int | float:
+    return int(value) if isinstance(value, Integral) else float(value)
 
 
 def _by_region(entry: Mapping[str, float]) -> dict[Region, float]:
