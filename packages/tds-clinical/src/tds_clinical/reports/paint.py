@@ -32,8 +32,8 @@ LABEL_NAMES: Final[dict[Label, str]] = {
 
 _FILL_OPACITY: Final = 0.16
 _LINE_OPACITY: Final = 0.95
-_LINE_WIDTH_PX: Final = 1.3
-_MIN_GRADIENT: Final = 1e-3
+_LINE_WIDTH_PX: Final = 1.6
+_MIN_SLOPE: Final = 1e-3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -113,8 +113,14 @@ def _around(hits: NDArray[np.bool_]) -> tuple[slice, slice]:
 
 def _distance_px(level: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the distance to the level's zero line in pixels, positive where the level is, to first order."""
-    if min(level.shape) == 1:
-        return level * np.float32(1 / _MIN_GRADIENT)
-    down, across = np.gradient(level)
-    distance: NDArray[np.float32] = level / np.maximum(np.hypot(down, across), _MIN_GRADIENT)
-    return distance
+    slope = np.hypot(_steepest(level, 0), _steepest(level, 1))
+    return np.asarray(level / np.maximum(slope, _MIN_SLOPE), dtype=np.float32)
+
+
+def _steepest(level: NDArray[np.float32], axis: int) -> NDArray[np.float32]:
+    """Return the larger of the steps to both neighbours; a central difference would be flat on a thin ridge."""
+    step = np.abs(np.diff(level, axis=axis))
+    before, after = [(0, 0), (0, 0)], [(0, 0), (0, 0)]
+    before[axis], after[axis] = (1, 0), (0, 1)
+    steepest: NDArray[np.float32] = np.maximum(np.pad(step, before), np.pad(step, after))
+    return steepest
