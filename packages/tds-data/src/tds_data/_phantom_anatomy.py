@@ -136,7 +136,7 @@ def draw_shape(rng: np.random.Generator, box: Lattice) -> Shape:
         rng: Source of randomness.
         box: Where the template lies.
     """
-    scale = rng.uniform(0.88, 0.96) * rng.uniform(0.98, 1.02, size=3)
+    scale = rng.uniform(0.85, 0.93) * rng.uniform(0.98, 1.02, size=3)
     turn = Rotation.from_rotvec(rng.normal(0.0, np.deg2rad(2.5), size=3)).as_matrix()
     bends = tuple(
         tuple((SmoothField.draw(rng, box, scale_mm), size_mm) for scale_mm, size_mm in _BEND_SCALES_MM)

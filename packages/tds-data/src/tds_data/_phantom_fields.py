@@ -128,7 +128,7 @@ class SmoothField:
 
 
 def _separable(values: Float, matrices: list[Float]) -> Float:
-    x, y, z = matrices
-    values = np.tensordot(x, values, axes=(1, 0))
-    values = np.matmul(y[None], values)
-    return np.matmul(values, z.T[None])
+    # One large product per axis: batches of small ones crawl when a threaded BLAS has to share its cores.
+    for matrix in matrices:
+        values = np.tensordot(values, matrix, axes=(0, 1))
+    return np.ascontiguousarray(values)

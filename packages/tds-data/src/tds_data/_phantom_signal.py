@@ -51,8 +51,8 @@ class Sequence:
 
 
 TISSUES: Final = {
-    "white": Tissue(density=0.70, t1_ms=820, t2_ms=73, t1ce_ms=800, spread=0.03),
-    "grey": Tissue(density=0.79, t1_ms=1250, t2_ms=82, t1ce_ms=1180, spread=0.03),
+    "white": Tissue(density=0.70, t1_ms=820, t2_ms=73, t1ce_ms=800, spread=0.02),
+    "grey": Tissue(density=0.81, t1_ms=1280, t2_ms=83, t1ce_ms=1200, spread=0.02),
     "fluid": Tissue(density=1.0, t1_ms=3400, t2_ms=900, t1ce_ms=3300, spread=0.05),
     "vessel": Tissue(density=0.75, t1_ms=1700, t2_ms=70, t1ce_ms=190, spread=0.15),
     "necrosis": Tissue(density=0.92, t1_ms=1700, t2_ms=165, t1ce_ms=1650, spread=0.10),

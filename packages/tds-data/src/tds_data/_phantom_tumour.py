@@ -17,6 +17,8 @@ PLANNING_MM: Final = 3.0
 """Spacing at which tumours are placed and oedema is spread, whatever the phantom's own spacing."""
 _FAR_MM: Final = 90.0
 _MOSTLY: Final = 0.5
+_RIM_UNEVENNESS: Final = 0.25
+_RIM_MM: Final = 2.6
 # Where the hemispheres' white matter begins in the template's frame, above brain stem, cerebellum and eyes.
 _MIDLINE_MM: Final = 12.0
 _TEMPORAL_MM: Final = 28.0
@@ -139,7 +141,7 @@ def _draw_plan(rng: np.random.Generator, box: Lattice, centre: Point, whole_ml: 
         axes_mm=turn / half_axes[:, None],
         core_ml=core_ml,
         whole_ml=whole_ml,
-        necrosis=float(rng.uniform(0.25, 0.75)),
+        necrosis=min(float(rng.uniform(0.25, 0.75)), max(1 - _RIM_MM / radius, 0.0) ** 3),
         lumps=SmoothField.draw(rng, box, max(6.0, 0.6 * radius)),
         rim=SmoothField.draw(rng, box, max(4.0, 0.45 * radius)),
         fringe=SmoothField.draw(rng, box, 8.0),
@@ -163,13 +165,14 @@ def _core_depth(plan: Plan, anatomy: Anatomy) -> Float:
 def _draw_core(plan: Plan, anatomy: Anatomy, labels: NDArray[np.uint8]) -> None:
     depth = _core_depth(plan, anatomy)
     voxel_ml = anatomy.lattice.spacing_mm**3 / 1000
-    core = np.flatnonzero(_lowest(depth, plan.core_ml / voxel_ml))
-    surface = depth.ravel()[core].max()
-    inner = depth.ravel()[core] / surface
-    inner *= np.exp(np.float32(0.22) * plan.rim.on(anatomy.lattice).ravel()[core])
-    necrotic = core[_lowest(inner, plan.necrosis * core.size)]
-    labels.reshape(-1)[core] = Label.ET
-    labels.reshape(-1)[necrotic] = Label.NCR
+    core = _lowest(depth, plan.core_ml / voxel_ml)
+    box = ndimage.find_objects(core.view(np.uint8))[0]
+    inside = np.pad(core[box], 1)
+    below_mm = ndimage.distance_transform_edt(inside, sampling=anatomy.lattice.spacing_mm)[1:-1, 1:-1, 1:-1]
+    shallow = -below_mm * np.exp(_RIM_UNEVENNESS * plan.rim.on(anatomy.lattice)[box])
+    shallow[below_mm == 0] = np.inf
+    labels[core] = Label.ET
+    labels[box][_lowest(shallow, plan.necrosis * np.count_nonzero(core))] = Label.NCR
 
 
 def _travel_mm(plan: Plan, anatomy: Anatomy) -> Float:

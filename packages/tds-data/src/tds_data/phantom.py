@@ -29,7 +29,7 @@ _MAX_NOISE: Final = 0.2
 _MAX_BIAS: Final = 0.5
 _WHOLE_ML: Final = (10.0, 120.0)
 _MARGIN_VOXELS: Final = 3
-_UNEVENNESS: Final = {"necrosis": 0.12, "rim": 0.16, "oedema": 0.07}
+_UNEVENNESS: Final = 0.25
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,7 +200,8 @@ def _add_growth(rng: np.random.Generator, body: _Body, signals: dict[str, float]
     inside = image[slices]
     inside *= 1 - sum(body.mix.values())
     for name, share in body.mix.items():
-        inside += np.float32(signals[name]) * share * (1 + np.float32(_UNEVENNESS[name]) * uneven)
+        contrast = signals[name] - signals["white"]
+        inside += share * (np.float32(signals[name]) + np.float32(_UNEVENNESS * contrast) * uneven)
 
 
 def _digitise(
