@@ -5,6 +5,7 @@
     ClinicalError
     ├── DicomReadError (ValueError)        a DICOM file is damaged or holds no usable image
     ├── DicomWriteError (OSError)          a DICOM file could not be written
+    ├── FolderNotReadable (OSError)        a folder is missing or may not be listed
     ├── NoImages (ValueError)              a folder holds no MR image
     ├── MixedPatients (ValueError)         a folder holds more than one patient or study
     ├── SeriesNotFound (LookupError)       an override names a series that is not there
@@ -47,6 +48,20 @@ class DicomWriteError(ClinicalError, OSError):
 
     def __init__(self, path: Path, reason: str) -> None:
         super().__init__(f"cannot write {path.name!r}: {reason}")
+        self.path = path
+
+
+class FolderNotReadable(ClinicalError, OSError):
+    """A folder is missing or may not be listed.
+
+    Attributes:
+        path: The folder; the message leaves it out, because folders are often named for patients.
+    """
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(
+            f"the study's folder or one inside it cannot be listed: {reason}; check the path and its rights"
+        )
         self.path = path
 
 

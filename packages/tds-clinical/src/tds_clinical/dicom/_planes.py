@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from tds_clinical.dicom._tags import number, numbers
+from tds_clinical.dicom._tags import number, numbers, text
 from tds_clinical.dicom.series import SeriesFiles, SliceFile
 from tds_clinical.errors import DicomReadError, GeometryNotSupported, IncompleteSeries
 
@@ -68,8 +68,8 @@ def read_plane(file: SliceFile) -> Plane:
     if not unit or min(row_spacing, column_spacing) <= 0 or min(rows, columns) < 1:
         reason = "its orientation, pixel spacing or matrix size is impossible; export it again from the scanner"
         raise DicomReadError(file.path, reason)
-    samples = number(header, "SamplesPerPixel")
-    if samples not in {None, 1.0} or header.get("PhotometricInterpretation", "MONOCHROME2") != "MONOCHROME2":
+    grey = text(header, "PhotometricInterpretation") == "MONOCHROME2"
+    if not grey or number(header, "SamplesPerPixel") != 1:
         raise DicomReadError(file.path, "only MONOCHROME2 images are supported; export the original images")
     return Plane(
         file=file,

@@ -23,6 +23,7 @@ HEADER_TAGS: Final[tuple[str, ...]] = (
     "EchoTime",
     "InversionTime",
     "DiffusionBValue",
+    "AngioFlag",
     "ContrastBolusAgent",
     "ImagePositionPatient",
     "ImageOrientationPatient",

@@ -42,23 +42,26 @@ _UNWANTED: Final = re.compile(
     |swi|swan|venobold|t2star|gre2d|ha?emo
     |perfusion|perf|dsc|dce|p?c?asl|r?cb[fv]|mtt|ttp|tmax|ktrans
     |phase|pha|mips?|minip|tof|mr[av]|angio|venography|venogram
-    |bold|fmri|epi|fieldmap|fieldmapping|calib|calibration|asset
-    |spectroscopy|mrs|svs|csi|subtr|subtract|subtraction|pd|stir|map|mapping|ciss|fiesta|report""",
+    |bold|fmri|epi|fieldmap|fieldmapping|calib|calibration
+    |spectroscopy|mrs|svs|csi|subtr|subtract|subtraction|pd|stir|map|mapping|t[12]map|ciss|fiesta|report""",
     re.VERBOSE,
 )
-_T1: Final = re.compile(r"(?:[23]d)?t1(?!\d)(.*)")
-_T2: Final = re.compile(r"(?:[23]d)?t2(?!\d)(.*)")
-_T1_NAME: Final = re.compile(r"mprage|mp2rage|mpr|(?:ir|f)?spgr|bravo")
+_T1: Final = re.compile(r"(?:[23]d|ax|tra|sag|cor|e|s)?t1(?!\d)(.*)")
+_T2: Final = re.compile(r"(?:[23]d|ax|tra|sag|cor|e|s)?t2(?!\d)(.*)")
+_T1_NAME: Final = re.compile(r"mprage|mp2rage|(?:ir|f)?spgr|bravo")
 _FLAIR_NAME: Final = re.compile(r"\w*flair|tirm|darkfluid")
 _AGENT: Final = re.compile(
-    r"""post|post(?:contrast|gad|gd)|gad|gd|gado|gadolini(?:um|o)|gadovist|dotarem|prohance|multihance|magnevist
+    r"""gad|gd|gado|gadolini(?:um|o)|gadovist|dotarem|prohance|multihance|magnevist
     |clariscan|km|ce|contrast|contraste|kontrast|contrasted|enhanced|mdc|wc""",
     re.VERBOSE,
 )
+_AFTER: Final = re.compile(r"post|post(?:contrast|gad|gd)")
 _ABSENT: Final = re.compile(r"pre|pre(?:contrast|gad|gd)|native?|unenhanced|noncontrast|woc")
-_NEGATION: Final = re.compile(r"no|non|not|without|wo|ohne|sans|senza|sin")
+_NEGATION: Final = re.compile(r"pre|no|non|not|without|wo|ohne|sans|senza|sin")
 _T1_WITH_AGENT: Final = re.compile(r"w?(?:ce|c|gd|gad|km|post)")
 _REWRITES: Final = (
+    # Surgery and radiotherapy are before and after, too.
+    (re.compile(r"\b(?:pre|post)[\s-]*(?:op|surg|rt|radi|chemo|treat)\w*"), " "),
     (re.compile(r"t2\s*\*|t2[\s_-]*star"), " t2star "),
     (re.compile(r"\+\s*(?:c|gd|gad\w*|km|contrast)\b|\bc\s*\+"), " contrast "),
     (re.compile(r"\bw\s*/\s*o\b"), " without "),
@@ -112,13 +115,12 @@ def _contrast(words: list[str]) -> tuple[bool, bool]:
     negated = False
     for word in words:
         joined = _T1.fullmatch(word)
-        named = bool(_AGENT.fullmatch(word)) or bool(joined and _T1_WITH_AGENT.fullmatch(joined.group(1)))
-        if _ABSENT.fullmatch(word):
-            absent = negated = True
-        elif _NEGATION.fullmatch(word):
-            negated = True
-        elif named and negated:
-            absent, negated = True, False
-        elif named:
+        if _AFTER.fullmatch(word) or (joined and _T1_WITH_AGENT.fullmatch(joined.group(1))):
             agent = True
+        elif _AGENT.fullmatch(word):
+            agent, absent = agent or not negated, absent or negated
+        elif _ABSENT.fullmatch(word):
+            absent = True
+        # A negation reaches the next word only: "no fat sat, Gd" has an agent.
+        negated = bool(_NEGATION.fullmatch(word)) or (negated and word == "iv")
     return agent, absent

@@ -83,16 +83,24 @@ def identify_sequence(header: Dataset) -> SequenceGuess:
 
 
 def _weigh(said: Weighting | None, measured: Weighting | None) -> tuple[Weighting | None, float, str]:
-    if said is None and measured is None:
-        return None, 0.0, "neither text nor timing names a sequence"
-    if said is None:
-        return measured, _TAGS_ONLY, f"timing fits {measured}, text names no sequence"
-    if measured is None:
-        return said, _TEXT_ONLY, f"text names {said}, timing does not tell"
-    if said is measured:
-        return said, _FIRM, f"text and timing agree on {said}"
-    if (said, measured) == (Weighting.FLAIR, Weighting.T2):
-        return said, _TEXT_ONLY, "text names FLAIR, timing fits T2 with no inversion time recorded"
+    match said, measured:
+        case None, None:
+            return None, 0.0, "neither text nor timing names a sequence"
+        case None, _:
+            return measured, _TAGS_ONLY, f"timing fits {measured}, text names no sequence"
+        case _, None:
+            return said, _TEXT_ONLY, f"text names {said}, timing does not tell"
+        case _ if said is measured:
+            return said, _FIRM, f"text and timing agree on {said}"
+    return _settle(said, measured)
+
+
+def _settle(said: Weighting | None, measured: Weighting | None) -> tuple[Weighting | None, float, str]:
+    match said, measured:
+        case Weighting.T2, Weighting.FLAIR:
+            return measured, _TAGS_ONLY, "text names T2, but a long inversion time makes it FLAIR"
+        case Weighting.FLAIR, Weighting.T2:
+            return said, _TEXT_ONLY, "text names FLAIR, timing fits T2 with no inversion time recorded"
     return said, _CONFLICT, f"text names {said}, but timing fits {measured}"
 
 
@@ -109,25 +117,31 @@ def _contrast(words: TextHint, *, agent: bool) -> tuple[Modality, float, str]:
 
 
 def _read_tags(header: Dataset) -> _TagHint:
-    kinds = {kind.upper() for kind in texts(header, "ImageType")}
-    unwanted = sorted(kinds & _UNWANTED_IMAGE_TYPES)
-    if unwanted:
-        return _TagHint(unwanted=f"image type {unwanted[0]}")
     sequence = {kind.upper() for kind in texts(header, "ScanningSequence")}
-    if "EP" in sequence or (number(header, "DiffusionBValue") or 0) > 0:
-        return _TagHint(unwanted="echo-planar or diffusion acquisition")
-    timing = {name: number(header, name) or 0.0 for name in ("EchoTime", "RepetitionTime", "InversionTime")}
-    te_ms, tr_ms, ti_ms = timing.values()
-    gradient_echo = "GR" in sequence
-    if not gradient_echo and 0 < ti_ms < _STIR_TI_MS and "IR" in sequence:
-        return _TagHint(unwanted="short inversion time (STIR)")
-    agent = text(header, "ContrastBolusAgent").upper() not in _NO_AGENT
-    if te_ms <= 0 or tr_ms <= 0:
-        return _TagHint(agent=agent)
-    if gradient_echo:
+    te_ms, tr_ms, ti_ms = (number(header, f"{name}Time") or 0.0 for name in ("Echo", "Repetition", "Inversion"))
+    gradient_echo = "GR" in sequence and "SE" not in sequence
+    unwanted = _unwanted(header, sequence)
+    if gradient_echo and te_ms >= _SHORT_GRADIENT_ECHO_MS[0]:
+        unwanted = unwanted or "gradient echo with a long echo time (T2*)"
+    if "IR" in sequence and not gradient_echo and 0 < ti_ms < _STIR_TI_MS:
+        unwanted = unwanted or "short inversion time (STIR)"
+    weighting = None
+    if te_ms > 0 and tr_ms > 0:
         prepared = "IR" in sequence or "MP" in texts(header, "SequenceVariant")
-        return _TagHint(weighting=_gradient_echo(te_ms, tr_ms, ti_ms, prepared=prepared), agent=agent)
-    return _TagHint(weighting=_spin_echo(te_ms, tr_ms, ti_ms), agent=agent)
+        weighting = (
+            _gradient_echo(te_ms, tr_ms, ti_ms, prepared=prepared) if gradient_echo else _spin_echo(te_ms, tr_ms, ti_ms)
+        )
+    agent = text(header, "ContrastBolusAgent").upper() not in _NO_AGENT
+    return _TagHint(weighting=weighting, agent=agent, unwanted=unwanted)
+
+
+def _unwanted(header: Dataset, sequence: set[str]) -> str | None:
+    kinds = sorted({kind.upper() for kind in texts(header, "ImageType")} & _UNWANTED_IMAGE_TYPES)
+    if kinds:
+        return f"image type {kinds[0]}"
+    if "EP" in sequence or (number(header, "DiffusionBValue") or 0) > 0:
+        return "echo-planar or diffusion acquisition"
+    return "angiography" if text(header, "AngioFlag") == "Y" else None
 
 
 def _spin_echo(te_ms: float, tr_ms: float, ti_ms: float) -> Weighting | None:

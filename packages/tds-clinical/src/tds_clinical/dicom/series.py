@@ -1,10 +1,10 @@
 """Finding the MR series in a folder."""
 
 import logging
-import os
 import warnings
 from collections import defaultdict
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -19,7 +19,7 @@ from pydicom.uid import (
 )
 
 from tds_clinical.dicom._tags import HEADER_TAGS, number, text
-from tds_clinical.errors import DicomReadError, MixedPatients, NoImages
+from tds_clinical.errors import DicomReadError, FolderNotReadable, MixedPatients, NoImages
 
 _LOG = logging.getLogger(__name__)
 
@@ -102,6 +102,7 @@ def read_series_headers(folder: Path) -> tuple[SeriesFiles, ...]:
         NoImages: If there is no MR image.
         MixedPatients: If the images belong to more than one patient or study.
         DicomReadError: If an MR image is damaged or a file may not be read.
+        FolderNotReadable: If a folder is missing or may not be listed.
     """
     return scan_folder(folder).series
 
@@ -116,6 +117,7 @@ def scan_folder(folder: Path) -> FolderScan:
         NoImages: If there is no MR image.
         MixedPatients: If the images belong to more than one patient or study.
         DicomReadError: If an MR image is damaged or a file may not be read.
+        FolderNotReadable: If a folder is missing or may not be listed.
     """
     groups: dict[str, list[SliceFile]] = defaultdict(list)
     ignored = 0
@@ -144,7 +146,7 @@ def walk_files(folder: Path) -> Iterator[Path]:
         folder: Where to start; a plain file is yielded itself.
 
     Raises:
-        DicomReadError: If a folder is missing or may not be listed.
+        FolderNotReadable: If a folder is missing or may not be listed.
     """
     if folder.is_file():
         yield folder
@@ -155,14 +157,14 @@ def walk_files(folder: Path) -> Iterator[Path]:
         current = waiting.pop()
         try:
             stat = current.stat()
-            entries = sorted(os.scandir(current), key=lambda e: e.name)
+            entries = sorted(current.iterdir())
         except OSError as error:
-            raise DicomReadError(current, f"the folder cannot be listed ({error.strerror})") from error
+            raise FolderNotReadable(current, error.strerror or type(error).__name__) from error
         if (stat.st_dev, stat.st_ino) in seen:
             continue
         seen.add((stat.st_dev, stat.st_ino))
-        waiting.extend(Path(e.path) for e in reversed(entries) if e.is_dir())
-        yield from (Path(e.path) for e in entries if e.is_file())
+        waiting.extend(path for path in reversed(entries) if path.is_dir())
+        yield from (path for path in entries if path.is_file())
 
 
 def has_preamble(stream: BinaryIO) -> bool:
@@ -177,29 +179,41 @@ def _read_header(path: Path) -> FileDataset | None:
                 return None
             stream.seek(0)
             header = pydicom.dcmread(stream, stop_before_pixels=True, specific_tags=list(HEADER_TAGS))
-            return _checked(path, header, stream) if _is_mr_image(header) else None
+            if not _is_mr_image(path, header):
+                return None
+            _check_complete(path, header, stream)
     except OSError as error:
         raise DicomReadError(path, f"the file cannot be opened ({error.strerror})") from error
     except DicomReadError:
         raise
     except Exception as error:  # damaged files fail in pydicom in many ways
         raise DicomReadError(path, f"the DICOM header is damaged ({type(error).__name__})") from error
+    _convert(header)
+    return header
 
 
-def _is_mr_image(header: FileDataset) -> bool:
+def _is_mr_image(path: Path, header: FileDataset) -> bool:
     # The dataset of a truncated file may lack its class; the file's own preface still names it.
     named = header.file_meta.get("MediaStorageSOPClassUID") or header.get("SOPClassUID")
+    if not named or not header.file_meta.get("TransferSyntaxUID"):
+        raise DicomReadError(path, "it starts as a DICOM file and then breaks off; export or copy it again")
     return named in _READABLE
 
 
-def _checked(path: Path, header: FileDataset, stream: BinaryIO) -> FileDataset:
+def _convert(header: FileDataset) -> None:
+    # pydicom converts a value when it is first asked for; asked here, its complaints fall under the caller's filter.
+    for tag in list(header.keys()):
+        with suppress(ValueError, TypeError, NotImplementedError, OverflowError):
+            header[tag]
+
+
+def _check_complete(path: Path, header: FileDataset, stream: BinaryIO) -> None:
     deflated = header.file_meta.get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian
     if not deflated and stream.read(4) not in _PIXEL_DATA_TAGS:
         raise DicomReadError(path, "it has no pixels or is truncated; export or copy it again")
     for keyword in ("SeriesInstanceUID", "StudyInstanceUID", "SOPInstanceUID"):
         if not text(header, keyword):
             raise DicomReadError(path, f"its header has no {keyword}; export or copy it again")
-    return header
 
 
 def _refuse_mixture(headers: Iterator[Dataset]) -> None:

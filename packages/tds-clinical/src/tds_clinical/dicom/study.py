@@ -10,7 +10,7 @@ from typing import Final
 from tds_clinical.dicom.identify import SequenceGuess, identify_sequence
 from tds_clinical.dicom.series import FolderScan, SeriesFiles, has_preamble, scan_folder, walk_files
 from tds_clinical.dicom.volume import read_series
-from tds_clinical.errors import AmbiguousSeries, DicomReadError, SeriesNotFound
+from tds_clinical.errors import AmbiguousSeries, FolderNotReadable, SeriesNotFound
 from tds_data.case import Case
 from tds_data.errors import SequenceNotFound
 from tds_data.geometry import from_canonical, to_canonical
@@ -71,6 +71,7 @@ def read_study(folder: Path, *, overrides: Mapping[Modality, str] | None = None)
         AmbiguousSeries: If two series claim one sequence with similar confidence.
         SeriesNotFound: If an override names no series of the study.
         DicomReadError: If a file is damaged.
+        FolderNotReadable: If a folder is missing or may not be listed.
         IncompleteSeries: If slices of a chosen series are missing.
         GeometryNotSupported: If a chosen series cannot become a volume.
         GridMismatch: If the sequences do not share one grid.
@@ -105,7 +106,7 @@ def looks_like_dicom(path: Path) -> bool:
     """
     try:
         return any(map(_starts_like_dicom, islice(walk_files(path), _FILES_TO_TRY)))
-    except DicomReadError:
+    except FolderNotReadable:
         return False
 
 

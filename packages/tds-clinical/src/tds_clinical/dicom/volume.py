@@ -1,11 +1,13 @@
 """A series becomes a volume."""
 
 import logging
+import warnings
 from collections.abc import Sequence
+from typing import Final
 
 import numpy as np
+import pydicom
 from numpy.typing import NDArray
-from pydicom.pixels.utils import pixel_array
 
 from tds_clinical.dicom._planes import Plane, places, ras_from_voxel
 from tds_clinical.dicom._tags import number, text
@@ -14,6 +16,18 @@ from tds_clinical.errors import DicomReadError, GeometryNotSupported
 from tds_data.volume import Volume, VoxelArray
 
 _LOG = logging.getLogger(__name__)
+
+_PIXEL_TAGS: Final = (
+    "SamplesPerPixel",
+    "PhotometricInterpretation",
+    "NumberOfFrames",
+    "Rows",
+    "Columns",
+    "BitsAllocated",
+    "BitsStored",
+    "PixelRepresentation",
+    "PixelData",
+)
 
 
 def read_series(series: SeriesFiles) -> Volume:
@@ -39,9 +53,13 @@ def read_series(series: SeriesFiles) -> Volume:
         raise GeometryNotSupported(series.label, reason)
     if series.is_mosaic:
         raise GeometryNotSupported(series.label, "mosaic images are not supported yet; export one image per slice")
-    planes = _one_per_place(series, places(series))
-    affine = ras_from_voxel(series, planes)
-    return Volume(_read_voxels(planes).transpose(2, 1, 0), affine)
+    with warnings.catch_warnings():
+        # As for headers: harmless deviations such as surplus padding are no news to the caller, damage is an error.
+        warnings.filterwarnings("ignore", module="pydicom")
+        planes = _one_per_place(series, places(series))
+        affine = ras_from_voxel(series, planes)
+        voxels = _read_voxels(planes)
+    return Volume(voxels.transpose(2, 1, 0), affine)
 
 
 def _one_per_place(series: SeriesFiles, grouped: list[list[Plane]]) -> list[Plane]:
@@ -75,7 +93,7 @@ def _read_slice(plane: Plane) -> VoxelArray:
 
 def _read_pixels(file: SliceFile) -> VoxelArray:
     try:
-        return pixel_array(file.path)
+        return pydicom.dcmread(file.path, specific_tags=list(_PIXEL_TAGS)).pixel_array
     except Exception as error:  # each decoder has errors of its own
         syntax = text(file.header.file_meta, "TransferSyntaxUID")
         reason = f"its pixels cannot be decoded (transfer syntax {syntax}: {type(error).__name__}); export it again"

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, generate_uid
+from pydicom.valuerep import format_number_as_ds
 
 from tds_clinical.errors import DicomWriteError, GeometryNotSupported
 from tds_data.case import Case
@@ -27,7 +28,6 @@ _LPS_FROM_RAS: Final = np.diag([-1.0, -1.0, 1.0])
 _ORTHOGONAL: Final = 1e-6
 _UINT16: Final = (0, 65535)
 _INT16: Final = (-32768, 32767)
-_DECIMAL_CHARACTERS: Final = 16
 
 SEQUENCE_TAGS: Final[Mapping[Modality, Mapping[str, TagValue]]] = MappingProxyType(
     {
@@ -112,7 +112,9 @@ def write_classic_series(volume: Volume, folder: Path, options: ClassicSeriesOpt
     """
     stored, slope, intercept = _stored(volume, options)
     shared = _shared_header(volume, options)
-    shared.RescaleSlope, shared.RescaleIntercept, shared.RescaleType = _decimal(slope), _decimal(intercept), "US"
+    shared.RescaleSlope = format_number_as_ds(slope)
+    shared.RescaleIntercept = format_number_as_ds(intercept)
+    shared.RescaleType = "US"
     count = volume.shape[2]
     order = np.random.default_rng(options.seed).permutation(count) if options.shuffle else np.arange(count)
     paths = []
@@ -155,8 +157,8 @@ def _stored(volume: Volume, options: ClassicSeriesOptions) -> tuple[NDArray[np.g
     elif np.issubdtype(voxels.dtype, np.integer) and low <= least and most <= high:
         slope, intercept = 1.0, 0.0
     else:
-        slope = float(_decimal((most - least) / (high - low) or 1.0))
-        intercept = float(_decimal(least - low * slope))
+        slope = float(format_number_as_ds((most - least) / (high - low) or 1.0))
+        intercept = float(format_number_as_ds(least - low * slope))
     stored = np.clip(np.rint((voxels.astype(np.float64) - intercept) / slope), low, high)
     return stored.astype("<i2" if options.signed else "<u2"), slope, intercept
 
@@ -229,17 +231,17 @@ def _geometry(volume: Volume, options: ClassicSeriesOptions) -> dict[str, TagVal
     return {
         "Rows": volume.shape[1],
         "Columns": volume.shape[0],
-        "PixelSpacing": [_decimal(row_spacing), _decimal(column_spacing)],
-        "SliceThickness": _decimal(slice_spacing),
-        "SpacingBetweenSlices": _decimal(slice_spacing),
-        "ImageOrientationPatient": [_decimal(c) for c in cosines],
+        "PixelSpacing": [format_number_as_ds(row_spacing), format_number_as_ds(column_spacing)],
+        "SliceThickness": format_number_as_ds(slice_spacing),
+        "SpacingBetweenSlices": format_number_as_ds(slice_spacing),
+        "ImageOrientationPatient": [format_number_as_ds(c) for c in cosines],
     }
 
 
 def _slice(shared: Dataset, volume: Volume, options: ClassicSeriesOptions, k: int) -> Dataset:
     image = Dataset(shared)
     place = _LPS_FROM_RAS @ (volume.ras_from_voxel @ (0, 0, k, 1))[:3]
-    image.ImagePositionPatient = [_decimal(c) for c in place]
+    image.ImagePositionPatient = [format_number_as_ds(c) for c in place]
     image.InstanceNumber = volume.shape[2] - k if options.reverse_slices else k + 1
     image.SOPInstanceUID = _uid(options, "image", options.series_number, k)
     return image
@@ -259,12 +261,3 @@ def _save(image: Dataset, path: Path) -> None:
 
 def _uid(options: ClassicSeriesOptions, *parts: str | int) -> str:
     return generate_uid(entropy_srcs=["tds phantom", str(options.seed), *map(str, parts)])
-
-
-def _decimal(value: float) -> str:
-    """Return the closest decimal string of at most 16 characters (value representation DS, PS3.5, section 6.2)."""
-    for digits in range(17, 0, -1):
-        written = f"{value + 0.0:.{digits}g}"
-        if len(written) <= _DECIMAL_CHARACTERS:
-            return written
-    raise ValueError(value)

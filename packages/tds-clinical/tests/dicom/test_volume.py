@@ -1,0 +1,322 @@
+import logging
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pydicom
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from pydicom.uid import (
+    UID,
+    DeflatedExplicitVRLittleEndian,
+    EnhancedMRImageStorage,
+    ImplicitVRLittleEndian,
+    JPEG2000Lossless,
+    RLELossless,
+)
+
+from tds_clinical.dicom import read_series, read_series_headers
+from tds_clinical.errors import DicomReadError, GeometryNotSupported, IncompleteSeries
+from tds_clinical.testing import ClassicSeriesOptions, write_classic_series
+from tds_data.volume import Volume
+
+
+def read_only_series(folder: Path) -> Volume:
+    (series,) = read_series_headers(folder)
+    return read_series(series)
+
+
+def edit(path: Path, **values: object) -> None:
+    dataset = pydicom.dcmread(path)
+    for keyword, value in values.items():
+        if value is None:
+            delattr(dataset, keyword)
+        else:
+            setattr(dataset, keyword, value)
+    dataset.save_as(path)
+
+
+def assert_same_image(read: Volume, written: Volume, tolerance_mm: float = 1e-3) -> None:
+    """Every voxel of one volume lies on a voxel of the other that has the same value."""
+    indices = np.indices(read.shape).reshape(3, -1)
+    places = read.ras_from_voxel[:3, :3] @ indices + read.ras_from_voxel[:3, 3:]
+    back = np.linalg.inv(written.ras_from_voxel)
+    found = np.rint(back[:3, :3] @ places + back[:3, 3:]).astype(int)
+    there = written.ras_from_voxel[:3, :3] @ found + written.ras_from_voxel[:3, 3:]
+    assert np.linalg.norm(there - places, axis=0).max() < tolerance_mm
+    assert sorted(map(tuple, found.T)) == sorted(np.ndindex(written.shape))
+    np.testing.assert_array_equal(read.voxels[tuple(indices)], written.voxels[tuple(found)])
+
+
+@pytest.fixture
+def series_files(volume: Volume, tmp_path: Path) -> tuple[Path, ...]:
+    return write_classic_series(volume, tmp_path / "series", ClassicSeriesOptions(seed=3))
+
+
+@st.composite
+def affines(draw: st.DrawFn) -> NDArray[np.float64]:
+    quaternion = np.array([draw(st.floats(-1, 1)) for _ in range(4)])
+    if np.linalg.norm(quaternion) < 0.1:
+        quaternion = np.array([1.0, 0.0, 0.0, 0.0])
+    w, x, y, z = quaternion / np.linalg.norm(quaternion)
+    turn = np.array(
+        [
+            [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
+            [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
+            [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
+        ]
+    )
+    signs = [draw(st.sampled_from((-1, 1))) for _ in range(3)]
+    spacing_mm = [draw(st.floats(0.3, 6.0)) for _ in range(3)]
+    affine = np.eye(4)
+    affine[:3, :3] = turn[:, draw(st.permutations(range(3)))] * signs * spacing_mm
+    affine[:3, 3] = [draw(st.floats(-250, 250)) for _ in range(3)]
+    return affine
+
+
+@st.composite
+def volumes(draw: st.DrawFn) -> Volume:
+    shape = tuple(draw(st.integers(low, 4)) for low in (1, 1, 2))
+    dtype = draw(st.sampled_from((np.uint16, np.int16)))
+    limits = np.iinfo(dtype)
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    voxels = rng.integers(limits.min, limits.max, shape, dtype=dtype, endpoint=True)
+    return Volume(voxels, draw(affines()))
+
+
+@settings(max_examples=60, deadline=None)
+@given(volume=volumes(), reverse_slices=st.booleans(), shuffle=st.booleans(), seed=st.integers(0, 99))
+def test_every_voxel_keeps_its_place_and_value(
+    volume: Volume, *, reverse_slices: bool, shuffle: bool, seed: int
+) -> None:
+    options = ClassicSeriesOptions(
+        seed=seed, reverse_slices=reverse_slices, shuffle=shuffle, signed=volume.voxels.dtype == np.int16
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        write_classic_series(volume, Path(folder), options)
+        read = read_only_series(Path(folder))
+    assert_same_image(read, volume)
+    assert read.voxels.dtype == volume.voxels.dtype
+    assert np.linalg.det(read.ras_from_voxel) > 0
+
+
+def test_lps_series_becomes_ras_volume(tmp_path: Path) -> None:
+    # The head-first supine axial image of a scanner: columns run to the patient's left, rows to the back.
+    voxels = np.arange(24, dtype=np.uint16).reshape(2, 3, 4)
+    volume = Volume(voxels, [[-2, 0, 0, 90], [0, -3, 0, 100], [0, 0, 5, -40], [0, 0, 0, 1]])
+    write_classic_series(volume, tmp_path, ClassicSeriesOptions())
+    top = max((pydicom.dcmread(p) for p in tmp_path.iterdir()), key=lambda d: d.ImagePositionPatient[2])
+    assert list(top.ImageOrientationPatient) == [1, 0, 0, 0, 1, 0]
+    assert list(top.ImagePositionPatient) == [-90, -100, -25]
+    read = read_only_series(tmp_path)
+    np.testing.assert_allclose(read.ras_from_voxel, volume.ras_from_voxel)
+    np.testing.assert_array_equal(read.voxels, voxels)
+    np.testing.assert_array_equal(read.voxels[:, :, 3].T, top.pixel_array)
+
+
+def test_rescale_of_each_slice_is_applied(series_files: tuple[Path, ...], volume: Volume, tmp_path: Path) -> None:
+    edit(series_files[1], RescaleSlope="0.5", RescaleIntercept="-10")
+    edit(series_files[2], RescaleSlope=None, RescaleIntercept=None)
+    read = read_only_series(tmp_path)
+    expected = volume.voxels.astype(np.float32)
+    expected[:, :, 1] = expected[:, :, 1] * 0.5 - 10
+    assert read.voxels.dtype == np.float32
+    np.testing.assert_array_equal(read.voxels, expected)
+
+
+def test_fractional_values_survive_to_within_one_stored_step(volume: Volume, tmp_path: Path) -> None:
+    wanted = volume.with_voxels(np.random.default_rng(1).normal(0, 5, volume.shape).astype(np.float32))
+    write_classic_series(wanted, tmp_path, ClassicSeriesOptions(signed=True))
+    step = np.ptp(wanted.voxels) / 65535
+    np.testing.assert_allclose(read_only_series(tmp_path).voxels, wanted.voxels, atol=step)
+
+
+def test_slices_may_be_stored_with_and_without_sign(
+    series_files: tuple[Path, ...], volume: Volume, tmp_path: Path
+) -> None:
+    edit(series_files[0], PixelRepresentation=1)
+    read = read_only_series(tmp_path)
+    assert read.voxels.dtype == np.int32
+    np.testing.assert_array_equal(read.voxels, volume.voxels)
+
+
+@pytest.mark.parametrize("syntax", [RLELossless, JPEG2000Lossless], ids=["RLE", "JPEG 2000"])
+def test_compressed_pixels_are_decoded(tmp_path: Path, syntax: UID) -> None:
+    volume = Volume(np.random.default_rng(5).integers(0, 4096, (64, 48, 2)).astype(np.uint16), np.eye(4))
+    for path in write_classic_series(volume, tmp_path, ClassicSeriesOptions()):
+        dataset = pydicom.dcmread(path)
+        dataset.compress(syntax, generate_instance_uid=False)
+        dataset.save_as(path)
+    np.testing.assert_array_equal(read_only_series(tmp_path).voxels, volume.voxels)
+
+
+@pytest.mark.parametrize(
+    "syntax", [ImplicitVRLittleEndian, DeflatedExplicitVRLittleEndian], ids=["implicit", "deflated"]
+)
+def test_other_uncompressed_encodings_are_read(
+    series_files: tuple[Path, ...], volume: Volume, tmp_path: Path, syntax: UID
+) -> None:
+    for path in series_files:
+        dataset = pydicom.dcmread(path)
+        dataset.file_meta.TransferSyntaxUID = syntax
+        dataset.save_as(path, implicit_vr=syntax == ImplicitVRLittleEndian, little_endian=True)
+    np.testing.assert_array_equal(read_only_series(tmp_path).voxels, volume.voxels)
+
+
+def test_overlong_decimals_are_harmless(series_files: tuple[Path, ...], volume: Volume, tmp_path: Path) -> None:
+    for path in series_files:
+        overlong = b"1.1" + 20 * b"0" + b"\\0.9" + 20 * b"0" + b" "
+        encoded = b"DS" + len(overlong).to_bytes(2, "little") + overlong
+        changed = path.read_bytes().replace(b"DS\x08\x001.1\\0.9 ", encoded)
+        assert overlong in changed
+        path.write_bytes(changed)
+    assert read_only_series(tmp_path).same_grid(volume)
+
+
+def test_an_image_that_is_there_twice_is_read_once(
+    series_files: tuple[Path, ...], volume: Volume, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    shutil.copy(series_files[1], tmp_path / "again.dcm")
+    with caplog.at_level(logging.WARNING, logger="tds_clinical"):
+        read = read_only_series(tmp_path)
+    np.testing.assert_array_equal(read.voxels, volume.voxels)
+    assert "identical_slices_dropped series=1 places=1" in caplog.text
+
+
+@pytest.mark.usefixtures("series_files")
+def test_a_time_series_is_refused(volume: Volume, tmp_path: Path) -> None:
+    later = volume.with_voxels(volume.voxels + 1)
+    write_classic_series(later, tmp_path / "later", ClassicSeriesOptions(seed=3))
+    with pytest.raises(GeometryNotSupported, match=r"series 1: 4 of its 4 slice places hold more than one image"):
+        read_only_series(tmp_path)
+
+
+def test_a_missing_slice_is_named_with_its_gap(series_files: tuple[Path, ...], tmp_path: Path) -> None:
+    series_files[1].unlink()
+    with pytest.raises(IncompleteSeries, match=r"series 1: 8\.00 mm lie between slices 1 and 2") as raised:
+        read_only_series(tmp_path)
+    assert raised.value.gap_mm == pytest.approx(8.0)
+    assert raised.value.expected_mm == pytest.approx(4.0)
+
+
+def test_uneven_slices_are_refused(series_files: tuple[Path, ...], tmp_path: Path) -> None:
+    dataset = pydicom.dcmread(series_files[3])
+    x, y, z = dataset.ImagePositionPatient
+    edit(series_files[3], ImagePositionPatient=[x, y, z + 1])
+    with pytest.raises(IncompleteSeries, match=r"5\.00 mm lie between slices 3 and 4"):
+        read_only_series(tmp_path)
+
+
+def test_sheared_slices_are_refused(series_files: tuple[Path, ...], tmp_path: Path) -> None:
+    for k, path in enumerate(series_files):
+        x, y, z = pydicom.dcmread(path).ImagePositionPatient
+        edit(path, ImagePositionPatient=[x + k, y, z])
+    with pytest.raises(GeometryNotSupported, match=r"shifted against each other by up to 3\.00 mm"):
+        read_only_series(tmp_path)
+
+
+def test_a_single_slice_is_refused(series_files: tuple[Path, ...], tmp_path: Path) -> None:
+    for path in series_files[1:]:
+        path.unlink()
+    with pytest.raises(GeometryNotSupported, match="a single slice"):
+        read_only_series(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"ImageOrientationPatient": [1, 0, 0, 0, 0, -1]}, "different orientation"),
+        ({"PixelSpacing": [1.0, 1.0]}, "pixel spacings"),
+        ({"Rows": 6, "Columns": 5}, "rows and columns are mixed"),
+    ],
+)
+def test_slices_that_differ_are_refused(
+    series_files: tuple[Path, ...], tmp_path: Path, values: dict[str, Any], message: str
+) -> None:
+    edit(series_files[2], **values)
+    with pytest.raises(GeometryNotSupported, match=message):
+        read_only_series(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "keyword", ["ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "Rows", "Columns"]
+)
+def test_an_image_without_geometry_is_named(series_files: tuple[Path, ...], tmp_path: Path, keyword: str) -> None:
+    edit(series_files[2], **{keyword: None})
+    with pytest.raises(DicomReadError, match=f"{series_files[2].name}.*no usable {keyword}"):
+        read_only_series(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"PixelSpacing": [0, 1]}, "impossible"),
+        ({"ImageOrientationPatient": [1, 0, 0, 1, 0, 0]}, "impossible"),
+        ({"ImageOrientationPatient": [2, 0, 0, 0, 1, 0]}, "impossible"),
+        ({"ImagePositionPatient": [1, 2]}, "no usable ImagePositionPatient"),
+        ({"SamplesPerPixel": 3}, "only MONOCHROME2"),
+        ({"PhotometricInterpretation": "MONOCHROME1"}, "only MONOCHROME2"),
+        ({"RescaleSlope": 0}, "rescale slope is 0"),
+    ],
+)
+def test_impossible_headers_are_refused(
+    series_files: tuple[Path, ...], tmp_path: Path, values: dict[str, Any], message: str
+) -> None:
+    for path in series_files:
+        edit(path, **values)
+    with pytest.raises(DicomReadError, match=message):
+        read_only_series(tmp_path)
+
+
+def test_a_malformed_number_counts_as_missing(series_files: tuple[Path, ...], tmp_path: Path) -> None:
+    path = series_files[0]
+    path.write_bytes(path.read_bytes().replace(b"DS\x08\x001.1\\0.9 ", b"DS\x08\x00one\\two "))
+    with pytest.raises(DicomReadError, match="no usable PixelSpacing"):
+        read_only_series(tmp_path)
+
+
+def test_truncated_pixels_are_damaged(series_files: tuple[Path, ...], tmp_path: Path) -> None:
+    path = series_files[0]
+    path.write_bytes(path.read_bytes()[:-10])
+    with pytest.raises(DicomReadError, match=f"{path.name}.*cannot be decoded"):
+        read_only_series(tmp_path)
+
+
+def test_surplus_padding_is_harmless(series_files: tuple[Path, ...], volume: Volume, tmp_path: Path) -> None:
+    edit(series_files[0], PixelData=pydicom.dcmread(series_files[0]).PixelData + bytes(10))
+    np.testing.assert_array_equal(read_only_series(tmp_path).voxels, volume.voxels)
+
+
+def test_an_undeclared_second_frame_is_refused(series_files: tuple[Path, ...], tmp_path: Path) -> None:
+    edit(series_files[0], PixelData=2 * pydicom.dcmread(series_files[0]).PixelData)
+    with pytest.raises(DicomReadError, match=r"pixels have shape \(2, 5, 6\), its header says \(5, 6\)"):
+        read_only_series(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"NumberOfFrames": 4}, "multi-frame images are not supported yet"),
+        ({"ImageType": ["ORIGINAL", "PRIMARY", "M", "MOSAIC"]}, "mosaic images are not supported yet"),
+    ],
+)
+def test_several_slices_in_one_file_are_refused(
+    series_files: tuple[Path, ...], tmp_path: Path, values: dict[str, Any], message: str
+) -> None:
+    for path in series_files:
+        edit(path, **values)
+    with pytest.raises(GeometryNotSupported, match=message):
+        read_only_series(tmp_path)
+
+
+def test_enhanced_images_are_refused(series_files: tuple[Path, ...], tmp_path: Path) -> None:
+    for path in series_files:
+        dataset = pydicom.dcmread(path)
+        dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID = EnhancedMRImageStorage
+        dataset.save_as(path)
+    with pytest.raises(GeometryNotSupported, match="enhanced multi-frame"):
+        read_only_series(tmp_path)
