@@ -107,12 +107,13 @@ def resample(voxels: NDArray[np.float32], factors: tuple[float, float, float], s
 
 
 def _along_axis(matrix: NDArray[np.float32], image: NDArray[np.float32], axis: int) -> NDArray[np.float32]:
-    """Return the product of a matrix and one axis of a C-contiguous image, without copying the image."""
-    if axis == 0:
-        return (matrix @ image.reshape(image.shape[0], -1)).reshape(-1, *image.shape[1:])
-    if axis == 1:
-        return np.asarray(matrix @ image)
-    return np.asarray(image @ matrix.T)
+    """Return the product of a matrix and one axis of an image, as one matrix product.
+
+    A product for each slice would wake the threads of the linear algebra library hundreds of times.
+    """
+    front = np.moveaxis(image, axis, 0)
+    product = matrix @ front.reshape(front.shape[0], -1)
+    return np.ascontiguousarray(np.moveaxis(product.reshape(-1, *front.shape[1:]), 0, axis))
 
 
 def _axis_matrix(size_in: int, size_out: int, factor: float) -> NDArray[np.float32]:

@@ -1,0 +1,282 @@
+import gzip
+import logging
+import struct
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from tds_data import (
+    Volume,
+    VolumeReadError,
+    VolumeWriteError,
+    VoxelError,
+    read_many,
+    read_shape,
+    read_volume,
+    read_volumes,
+    write_volume,
+)
+from tds_data.nifti import nifti_stem
+
+OBLIQUE = nib.affines.from_matvec(nib.eulerangles.euler2mat(0.2, -0.1, 0.3) @ np.diag([0.9, 1.1, 2.5]), [-80.0, 12, 7])
+RAMP = np.arange(2 * 3 * 4, dtype=np.int16).reshape(2, 3, 4)
+
+
+def save(path: Path, voxels: np.ndarray, affine: np.ndarray | None = OBLIQUE, **header: object) -> Path:
+    image = nib.Nifti1Image(voxels, affine)
+    for key, value in header.items():
+        image.header[key] = value
+    nib.save(image, path)
+    return path
+
+
+@pytest.mark.parametrize("name", ["v.nii", "v.nii.gz"])
+@pytest.mark.parametrize("dtype", ["u1", "i1", "<i2", ">i2", "u2", "i4", "f4", "f8"])
+def test_voxels_and_affine_equal_nibabels(tmp_path: Path, name: str, dtype: str) -> None:
+    path = save(tmp_path / name, RAMP.astype(dtype))
+    volume, oracle = read_volume(path), nib.load(path)
+    assert np.array_equal(volume.voxels, np.asanyarray(oracle.dataobj))
+    assert np.array_equal(volume.ras_from_voxel, oracle.affine)
+    assert volume.voxels.dtype == np.dtype(dtype).newbyteorder("=")
+
+
+def test_big_endian_and_nifti2_files_are_read(tmp_path: Path) -> None:
+    swapped = nib.Nifti1Image(RAMP, OBLIQUE, nib.Nifti1Header(endianness=">"))
+    nib.save(swapped, tmp_path / "big.nii")
+    nib.save(nib.Nifti2Image(RAMP, OBLIQUE), tmp_path / "two.nii.gz")
+    for name in ("big.nii", "two.nii.gz"):
+        assert np.array_equal(read_volume(tmp_path / name).voxels, RAMP)
+
+
+@pytest.mark.parametrize("dtype", ["int16", "int32", "float64"])
+def test_scaling_gives_float32(tmp_path: Path, dtype: str) -> None:
+    image = nib.Nifti1Image(RAMP.astype(dtype), OBLIQUE)
+    image.header.set_slope_inter(0.5, -3.0)
+    nib.save(image, tmp_path / "v.nii.gz")
+    volume = read_volume(tmp_path / "v.nii.gz")
+    assert volume.voxels.dtype == np.float32
+    assert np.allclose(volume.voxels, nib.load(tmp_path / "v.nii.gz").get_fdata(), atol=1e-4)
+
+
+def test_qform_counts_when_the_sform_has_no_code(tmp_path: Path) -> None:
+    image = nib.Nifti1Image(RAMP, None)
+    image.header.set_sform(np.diag([9.0, 9, 9, 1]), code=0)
+    image.header.set_qform(OBLIQUE, code=1)
+    image.header["sform_code"] = 0
+    path = tmp_path / "v.nii"
+    path.write_bytes(image.to_bytes())
+    assert np.allclose(read_volume(path).ras_from_voxel, OBLIQUE, atol=1e-4)
+
+
+def test_without_codes_voxel_sizes_make_the_affine_and_a_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = save(tmp_path / "v.nii", RAMP, None)
+    assert read_volume(path).spacing_mm == (1.0, 1.0, 1.0)
+    assert "nifti_without_orientation" in caplog.text
+
+
+def test_metres_become_millimetres(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    image = nib.Nifti1Image(RAMP, np.diag([0.001, 0.001, 0.002, 1]))
+    image.header.set_xyzt_units("meter")
+    nib.save(image, tmp_path / "v.nii")
+    with caplog.at_level(logging.WARNING):
+        assert read_volume(tmp_path / "v.nii").spacing_mm == pytest.approx((1, 1, 2))
+    assert "nifti_unit_converted" in caplog.text
+
+
+def test_trailing_axes_of_length_one_are_dropped(tmp_path: Path) -> None:
+    path = save(tmp_path / "v.nii", RAMP[..., None, None])
+    assert read_volume(path).shape == (2, 3, 4)
+    assert read_shape(path) == (2, 3, 4)
+
+
+def test_four_dimensions_give_one_volume_for_each_index(tmp_path: Path) -> None:
+    stack = np.stack([RAMP, RAMP + 100], axis=-1)
+    path = save(tmp_path / "v.nii.gz", stack)
+    first, second = read_volumes(path)
+    assert np.array_equal(first.voxels, RAMP)
+    assert np.array_equal(second.voxels, RAMP + 100)
+    assert read_shape(path) == (2, 3, 4, 2)
+    assert len(read_volumes(save(tmp_path / "w.nii", RAMP))) == 1
+
+
+def test_many_files_come_in_the_order_given(tmp_path: Path) -> None:
+    paths = [save(tmp_path / f"{n}.nii.gz", RAMP + n) for n in range(6)]
+    assert [int(v.voxels[0, 0, 0]) for v in read_many(reversed(paths))] == [5, 4, 3, 2, 1, 0]
+
+
+def test_gzip_in_several_members_is_read(tmp_path: Path) -> None:
+    data = nib.Nifti1Image(RAMP, OBLIQUE).to_bytes()
+    path = tmp_path / "v.nii.gz"
+    path.write_bytes(gzip.compress(data[:300]) + gzip.compress(data[300:]) + b"\0" * 8)
+    assert np.array_equal(read_volume(path).voxels, RAMP)
+
+
+def _truncated(data: bytes) -> bytes:
+    return gzip.compress(data)[:-20]
+
+
+def _corrupt(data: bytes) -> bytes:
+    packed = bytearray(gzip.compress(data))
+    packed[20:40] = b"\xff" * 20
+    return bytes(packed)
+
+
+def _pair_magic(data: bytes) -> bytes:
+    return data[:344] + b"ni1\0" + data[348:]
+
+
+def _unknown_datatype(data: bytes) -> bytes:
+    return data[:70] + struct.pack("<h", 77) + data[72:]
+
+
+def _singular_sform(data: bytes) -> bytes:
+    return data[:280] + bytes(48) + data[328:]
+
+
+def _huge_shape(data: bytes) -> bytes:
+    return data[:42] + struct.pack("<hhh", 3000, 3000, 3000) + data[48:]
+
+
+def _negative_shape(data: bytes) -> bytes:
+    return data[:42] + struct.pack("<h", -3) + data[44:]
+
+
+@pytest.mark.parametrize(
+    ("damage", "reason"),
+    [
+        (_truncated, "truncated"),
+        (_corrupt, "damaged"),
+        (lambda _: b"not an image at all, just text" * 20, "no NIfTI file"),
+        (lambda _: gzip.compress(b"not an image at all" * 40), "no NIfTI file"),
+        (lambda _: b"", "empty"),
+        (lambda data: data[:200], "header is damaged"),
+        (lambda data: data[:-2], "promises"),
+        (_pair_magic, "image pair"),
+        (_unknown_datatype, "header is damaged"),
+        (_singular_sform, "singular"),
+        (_huge_shape, "promises"),
+        (_negative_shape, "promises"),
+    ],
+)
+def test_damaged_files_are_refused_with_the_reason(tmp_path: Path, damage: object, reason: str) -> None:
+    path = tmp_path / "v.nii.gz"
+    path.write_bytes(damage(nib.Nifti1Image(RAMP, OBLIQUE).to_bytes()))
+    with pytest.raises(VolumeReadError, match=reason) as caught:
+        read_volume(path)
+    assert caught.value.path == path
+
+
+@pytest.mark.parametrize(
+    ("voxels", "reason"),
+    [
+        (RAMP[0], "not three axes"),
+        (np.zeros((2, 2, 2, 3), np.int16), "one file per sequence"),
+        (np.zeros((2, 2, 2, 1, 3), np.int16), "not three axes"),
+        (RAMP.astype(np.complex64), "complex64"),
+        (np.zeros((2, 2, 2), np.dtype([("R", "u1"), ("G", "u1"), ("B", "u1")])), "RGB"),
+    ],
+)
+def test_what_is_no_volume_is_refused(tmp_path: Path, voxels: np.ndarray, reason: str) -> None:
+    with pytest.raises(VolumeReadError, match=reason):
+        read_volume(save(tmp_path / "v.nii.gz", voxels))
+
+
+def test_five_axes_are_no_list_of_volumes(tmp_path: Path) -> None:
+    with pytest.raises(VolumeReadError, match="neither three nor four"):
+        read_volumes(save(tmp_path / "v.nii", np.zeros((2, 2, 2, 2, 2), np.int16)))
+
+
+def test_missing_file_and_folder_are_read_errors(tmp_path: Path) -> None:
+    for path in (tmp_path / "absent.nii", tmp_path):
+        with pytest.raises(VolumeReadError, match="check the path"):
+            read_volume(path)
+
+
+def test_damaged_gzip_has_no_shape(tmp_path: Path) -> None:
+    path = tmp_path / "v.nii.gz"
+    path.write_bytes(b"\x1f\x8b" + b"\xff" * 50)
+    with pytest.raises(VolumeReadError, match="gzip"):
+        read_shape(path)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    voxels=arrays(
+        st.sampled_from([np.uint8, np.int16, np.int32, np.float32, np.float64]), (3, 4, 5), fill=st.nothing()
+    ),
+    angles=st.tuples(*[st.floats(-3, 3)] * 3),
+    zooms=st.tuples(*[st.floats(0.3, 6)] * 3),
+)
+def test_written_volumes_come_back(
+    tmp_path_factory: pytest.TempPathFactory, voxels: np.ndarray, angles: tuple[float, ...], zooms: tuple[float, ...]
+) -> None:
+    affine = nib.affines.from_matvec(nib.eulerangles.euler2mat(*angles) @ np.diag(zooms), [1.0, -2.0, 3.0])
+    path = tmp_path_factory.mktemp("roundtrip") / "v.nii.gz"
+    write_volume(path, Volume(voxels, affine))
+    back, oracle = read_volume(path), nib.load(path)
+    assert np.array_equal(back.voxels, voxels, equal_nan=voxels.dtype.kind == "f")
+    assert np.allclose(back.ras_from_voxel, affine, atol=1e-5)
+    assert (int(oracle.header["sform_code"]), int(oracle.header["qform_code"])) == (1, 1)
+    assert np.allclose(oracle.header.get_qform(), affine, atol=1e-3)
+    assert oracle.header.get_xyzt_units()[0] == "mm"
+
+
+def test_the_same_volume_gives_the_same_bytes(tmp_path: Path) -> None:
+    for name in ("a.nii.gz", "b.nii.gz"):
+        write_volume(tmp_path / name, Volume(RAMP, OBLIQUE))
+    assert (tmp_path / "a.nii.gz").read_bytes() == (tmp_path / "b.nii.gz").read_bytes()
+
+
+def test_sheared_affine_is_kept_in_the_sform_alone(tmp_path: Path) -> None:
+    sheared = np.eye(4)
+    sheared[0, 1] = 0.4
+    write_volume(tmp_path / "v.nii", Volume(RAMP, sheared))
+    header = nib.load(tmp_path / "v.nii").header
+    assert int(header["qform_code"]) == 0
+    assert np.allclose(read_volume(tmp_path / "v.nii").ras_from_voxel, sheared)
+    assert np.allclose(header.get_zooms(), Volume(RAMP, sheared).spacing_mm)
+
+
+def test_booleans_are_stored_as_uint8(tmp_path: Path) -> None:
+    write_volume(tmp_path / "v.nii", Volume(RAMP > 5, OBLIQUE))
+    assert nib.load(tmp_path / "v.nii").get_data_dtype() == np.uint8
+
+
+def test_int64_is_not_written(tmp_path: Path) -> None:
+    with pytest.raises(VoxelError, match="int64"):
+        write_volume(tmp_path / "v.nii", Volume(RAMP.astype(np.int64), OBLIQUE))
+
+
+def test_only_nifti_names_are_written(tmp_path: Path) -> None:
+    with pytest.raises(VolumeWriteError, match=r"ends in \.nii"):
+        write_volume(tmp_path / "v.mha", Volume(RAMP, OBLIQUE))
+
+
+def test_failed_write_leaves_nothing(tmp_path: Path) -> None:
+    (tmp_path / "v.nii").mkdir()
+    with pytest.raises(VolumeWriteError) as caught:
+        write_volume(tmp_path / "v.nii", Volume(RAMP, OBLIQUE))
+    assert caught.value.path == tmp_path / "v.nii"
+    assert [p.name for p in tmp_path.iterdir()] == ["v.nii"]
+    with pytest.raises(VolumeWriteError):
+        write_volume(tmp_path / "absent" / "v.nii", Volume(RAMP, OBLIQUE))
+
+
+def test_stem_drops_only_the_nifti_suffix() -> None:
+    assert nifti_stem(Path("a/scan.1.NII.GZ")) == "scan.1"
+    assert nifti_stem(Path("a/scan.txt")) == "scan.txt"
+
+
+@pytest.mark.real_data
+def test_real_patient_equals_nibabels(real_patients: list[Path]) -> None:
+    path = next(real_patients[-1].glob("*_t1ce.nii.gz"))
+    volume, oracle = read_volume(path), nib.load(path)
+    assert np.array_equal(volume.voxels, np.asanyarray(oracle.dataobj))
+    assert np.array_equal(volume.ras_from_voxel, oracle.affine)

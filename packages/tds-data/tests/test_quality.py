@@ -1,0 +1,96 @@
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tds_data import Case, Modality, QualityFlag, RefusedStudy, Severity, Volume, check_case, load_case, refuse_errors
+from tds_data.discover import discover
+
+T1, T1CE, T2, FLAIR = Modality
+
+
+def codes(flags: tuple[QualityFlag, ...]) -> dict[str, Severity]:
+    return {flag.code: flag.severity for flag in flags}
+
+
+def replaced(case: Case, voxels: np.ndarray, affine: np.ndarray | None = None) -> Case:
+    ras = case.grid.ras_from_voxel if affine is None else affine
+    return Case(name="x", images={T1: Volume(voxels, ras)})
+
+
+def test_stripped_head_with_four_sequences_passes(case: Case) -> None:
+    assert check_case(case) == ()
+    refuse_errors(check_case(case))
+
+
+def test_each_missing_sequence_is_named(case: Case) -> None:
+    flags = check_case(Case(name="x", images={T1CE: case.images[T1CE]}))
+    assert [(f.code, f.severity, f.value) for f in flags] == [
+        ("MISSING-SEQUENCE", "warning", name) for name in ("t1", "t2", "flair")
+    ]
+    refuse_errors(flags)
+
+
+def test_nan_and_constant_images_are_errors(case: Case) -> None:
+    broken = case.grid.voxels.astype(np.float32)
+    broken[0, 0, :2] = np.nan, np.inf
+    flags = check_case(
+        Case(name="x", images={T1: case.grid.with_voxels(broken), T2: case.grid.with_voxels(np.zeros_like(broken))})
+    )
+    assert codes(flags)["NOT-FINITE"] is Severity.ERROR
+    assert flags[0].value == "2 voxels"
+    assert codes(check_case(replaced(case, np.full(case.grid.shape, 7))))["CONSTANT-IMAGE"] is Severity.ERROR
+
+
+@pytest.mark.parametrize(
+    ("scale", "code", "severity"),
+    [
+        ((3.0, 1, 1), "EXTREME-SPACING", "error"),
+        ((0.05, 1, 1), "EXTREME-SPACING", "error"),
+        ((0.05, 1, 1), "ANISOTROPIC", "warning"),
+        ((0.1, 0.1, 0.1), "TOO-SMALL", "error"),
+        ((1.2, 1, 1), "THICK-SLICES", "warning"),
+        ((0.6, 0.6, 0.6), "EMPTY-HEAD", "error"),
+        ((0.9, 0.9, 0.9), "BRAIN-VOLUME", "warning"),
+        ((1.5, 1.5, 1.5), "SKULL-PRESENT", "error"),
+    ],
+)
+def test_grids_and_volumes_out_of_range(case: Case, scale: tuple[float, ...], code: str, severity: str) -> None:
+    affine = case.grid.ras_from_voxel @ np.diag([*scale, 1.0])
+    assert codes(check_case(replaced(case, case.grid.voxels, affine))).get(code) == severity
+
+
+def test_head_in_noise_is_not_stripped(case: Case) -> None:
+    noise = np.random.default_rng(0).integers(0, 30, case.grid.shape)
+    flags = check_case(replaced(case, case.grid.voxels + noise))
+    assert codes(flags)["SKULL-PRESENT"] is Severity.ERROR
+
+
+def test_normalised_head_with_negative_background_passes(case: Case) -> None:
+    voxels = (case.grid.voxels - 250.0) / 40.0
+    assert set(codes(check_case(replaced(case, voxels)))) == {"MISSING-SEQUENCE"}
+
+
+def test_sequence_that_covers_half_the_head_is_warned_of(case: Case) -> None:
+    half = np.array(case.grid.voxels)
+    half[: half.shape[0] // 2] = 0
+    flags = check_case(Case(name="x", images={**case.images, FLAIR: case.grid.with_voxels(half)}))
+    assert {f.code: f.value for f in flags}["LOW-COVERAGE"] == "50%"
+
+
+def test_refusal_lists_errors_and_keeps_all_flags(case: Case) -> None:
+    flags = check_case(replaced(case, np.zeros(case.grid.shape)))
+    with pytest.raises(RefusedStudy, match="CONSTANT-IMAGE: t1 is the same value") as caught:
+        refuse_errors(flags)
+    assert caught.value.flags == flags
+    assert "MISSING" not in str(caught.value)
+
+
+@pytest.mark.real_data
+def test_real_patients_pass_in_half_a_second(real_patients: list[Path]) -> None:
+    for folder in real_patients[:2]:
+        case = load_case(discover(folder))
+        start = time.process_time()
+        assert check_case(case) == ()
+        assert time.process_time() - start < 0.5

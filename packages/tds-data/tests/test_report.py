@@ -1,0 +1,96 @@
+import json
+from types import MappingProxyType
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tds_data import (
+    MODALITIES,
+    Lesion,
+    LesionReport,
+    ModelIdentity,
+    QualityFlag,
+    Region,
+    ReportFormatError,
+    Severity,
+)
+
+NUMBERS = st.floats(-1e6, 1e6)
+POINTS = st.tuples(NUMBERS, NUMBERS, NUMBERS)
+BY_REGION = st.fixed_dictionaries(dict.fromkeys(Region, NUMBERS))
+TEXT = st.text(max_size=12)
+LESIONS = st.builds(
+    Lesion,
+    number=st.integers(1, 50),
+    centroid_mm=POINTS,
+    bounding_box_mm=st.tuples(POINTS, POINTS),
+    longest_diameter_mm=NUMBERS,
+    volume_ml=BY_REGION,
+)
+FLAGS = st.builds(QualityFlag, code=TEXT, severity=st.sampled_from(Severity), message=TEXT, value=st.none() | TEXT)
+REPORTS = st.builds(
+    LesionReport,
+    case=TEXT,
+    modalities=st.lists(st.sampled_from(MODALITIES), unique=True).map(tuple),
+    lesions=st.lists(LESIONS, max_size=3).map(tuple),
+    volume_ml=BY_REGION,
+    quality=st.lists(FLAGS, max_size=3).map(tuple),
+    model=st.builds(ModelIdentity, name=TEXT, version=TEXT, sha256=TEXT, architecture=TEXT, licence=TEXT),
+    timings_s=st.dictionaries(TEXT, NUMBERS, max_size=3),
+    dice=st.none() | BY_REGION,
+    phantom=st.booleans(),
+)
+EMPTY = LesionReport(
+    case="x",
+    modalities=(),
+    lesions=(),
+    volume_ml={},
+    quality=(),
+    model=ModelIdentity(name="m", version="1", sha256="0", architecture="a", licence="MIT"),
+)
+
+
+@settings(max_examples=20, deadline=None)
+@given(report=REPORTS)
+def test_reports_survive_json(report: LesionReport) -> None:
+    assert LesionReport.from_dict(json.loads(json.dumps(report.to_dict(), allow_nan=False))) == report
+
+
+def test_numpy_numbers_and_frozen_mappings_become_plain() -> None:
+    lesion = Lesion(
+        number=np.int64(1),
+        centroid_mm=(np.float32(1), np.float64(2), 3.0),
+        bounding_box_mm=((0, 0, 0), (1, 1, 1)),
+        longest_diameter_mm=np.float32(0.5),
+        volume_ml=MappingProxyType({Region.WT: np.float32(2)}),
+    )
+    document = LesionReport(
+        case="x", modalities=MODALITIES, lesions=(lesion,), volume_ml={}, quality=(), model=EMPTY.model
+    ).to_dict()
+    text = json.dumps(document)
+    assert json.loads(text)["lesions"][0] == {
+        "number": 1,
+        "centroid_mm": [1, 2, 3],
+        "bounding_box_mm": [[0, 0, 0], [1, 1, 1]],
+        "longest_diameter_mm": 0.5,
+        "volume_ml": {"WT": 2},
+    }
+    assert '"number": 1,' in text
+
+
+def test_later_minor_version_is_read() -> None:
+    assert LesionReport.from_dict({**EMPTY.to_dict(), "schema_version": "1.7"}).schema_version == "1.7"
+
+
+@pytest.mark.parametrize("change", [{"modalities": ["ct"]}, {"model": {}}, {"lesions": 3}, {"volume_ml": {"XX": 1}}])
+def test_documents_of_another_kind_are_refused(change: dict[str, object]) -> None:
+    with pytest.raises(ReportFormatError, match="not a lesion report"):
+        LesionReport.from_dict({**EMPTY.to_dict(), **change})
+
+
+@pytest.mark.parametrize("document", [{}, [], {"schema_version": "2.0"}])
+def test_documents_of_another_version_are_refused(document: object) -> None:
+    with pytest.raises(ReportFormatError, match="version"):
+        LesionReport.from_dict(document)
