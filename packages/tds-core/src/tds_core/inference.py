@@ -1,0 +1,177 @@
+"""From a case to a mask and a report."""
+
+import itertools
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from tds_data.case import Case
+from tds_data.preprocess import Prepared, prepare, region_labels, restore
+from tds_data.quality import check_case, refuse_errors
+from tds_data.report import LesionReport, QualityFlag
+from tds_data.vocabulary import REGIONS
+from tds_data.volume import Volume
+
+from tds_core._openvino import OpenVinoEngine
+from tds_core.bundle import Bundle, load_bundle
+from tds_core.engine import Engine
+from tds_core.lesions import drop_small_lesions, find_lesions, region_volumes_ml
+from tds_core.memory import check_memory
+from tds_core.metrics import region_dice
+
+_MULTIPLE = 8
+
+ProgressCallback = Callable[[str], None]
+"""Called with the name of each stage as it begins."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InferenceOptions:
+    """How to run a model on a case.
+
+    Attributes:
+        device: `cpu`, `gpu` or `auto`; used when no engine is given.
+        max_bytes: Refuse a study that needs more memory than this, bytes; the machine's free memory if `None`.
+        phantom: Whether the case is synthetic; the report says so.
+        progress: Called as each stage begins.
+    """
+
+    device: str = "cpu"
+    max_bytes: int | None = None
+    phantom: bool = False
+    progress: ProgressCallback | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Segmentation:
+    """A mask and what it says.
+
+    Attributes:
+        case: The case that was segmented.
+        mask: Uint8 labels 0 to 3 on the case's own grid.
+        report: Lesions, volumes, quality flags, model identity and timings.
+    """
+
+    case: Case
+    mask: Volume
+    report: LesionReport
+
+
+@dataclass(slots=True, kw_only=True)
+class _Stopwatch:
+    progress: ProgressCallback | None
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        if self.progress is not None:
+            self.progress(name)
+        start = time.perf_counter()
+        yield
+        self.seconds[name] = round(time.perf_counter() - start, 3)
+
+
+def segment(
+    case: Case,
+    *,
+    bundle: Bundle | None = None,
+    engine: Engine | None = None,
+    options: InferenceOptions | None = None,
+) -> Segmentation:
+    """Return the tumour found in a case.
+
+    Args:
+        case: Registered, skull-stripped sequences on one grid; any non-empty subset.
+        bundle: The model; the one that ships with this package if `None`.
+        engine: Runs the bundle's graph; OpenVINO if `None`. Pass one to keep it warm over many cases.
+        options: How to run.
+
+    Raises:
+        RefusedStudy: If the quality gate refuses the study (from tds_data).
+        ModelError: If the model is missing, altered or cannot be run.
+        OutOfMemory: If the study would not fit into memory.
+    """
+    options = options or InferenceOptions()
+    watch = _Stopwatch(progress=options.progress)
+    with watch.stage("quality"):
+        flags = check_case(case)
+        refuse_errors(flags)
+    with watch.stage("model"):
+        bundle = bundle or load_bundle()
+        engine = engine or OpenVinoEngine(bundle.graph, device=options.device)
+    with watch.stage("preprocess"):
+        prepared = prepare(case, bundle.preprocess)
+        check_memory(case, prepared, options.max_bytes)
+    with watch.stage("infer"):
+        probabilities = predict(engine, prepared.tensor, bundle.postprocess.mirror)
+    with watch.stage("restore"):
+        labels = _labels(probabilities, prepared, bundle)
+        mask = Volume(labels, case.grid.ras_from_voxel)
+    with watch.stage("measure"):
+        report = _report(case, mask, flags, bundle, phantom=options.phantom)
+    return Segmentation(case=case, mask=mask, report=replace(report, timings_s=watch.seconds))
+
+
+def predict(engine: Engine, tensor: NDArray[np.float32], mirror: tuple[int, ...] = ()) -> NDArray[np.float32]:
+    """Return probabilities of shape (3, x, y, z), averaged over mirrored copies of the input.
+
+    Args:
+        engine: Runs the network.
+        tensor: Float32 array of shape (channel, x, y, z).
+        mirror: Axes that are mirrored in turn, in all combinations.
+    """
+    shape = tensor.shape[1:]
+    padded = np.pad(tensor, [(0, 0), *((0, -n % _MULTIPLE) for n in shape)])
+    total = np.zeros((len(REGIONS), *padded.shape[1:]), dtype=np.float32)
+    flips = [f for n in range(len(mirror) + 1) for f in itertools.combinations(mirror, n)]
+    for flip in flips:
+        axes = tuple(a + 1 for a in flip)
+        logits = engine.infer(np.ascontiguousarray(np.flip(padded, axes))[None])[0]
+        total += np.flip(_sigmoid(logits), axes)
+    x, y, z = shape
+    return total[:, :x, :y, :z] / np.float32(len(flips))
+
+
+def coarse_labels(probabilities: NDArray[np.float32], bundle: Bundle) -> NDArray[np.uint8]:
+    """Return the label map of probabilities on the network's own grid.
+
+    Args:
+        probabilities: Float32 array of shape (3, x, y, z).
+        bundle: Holds the thresholds.
+    """
+    thresholds = bundle.postprocess.thresholds
+    return region_labels({r: p >= thresholds[r] for r, p in zip(REGIONS, probabilities, strict=True)})
+
+
+def _labels(probabilities: NDArray[np.float32], prepared: Prepared, bundle: Bundle) -> NDArray[np.uint8]:
+    thresholds = bundle.postprocess.thresholds
+    masks = {r: restore(p, prepared) >= thresholds[r] for r, p in zip(REGIONS, probabilities, strict=True)}
+    labels = region_labels(masks)
+    return drop_small_lesions(labels, bundle.postprocess.min_lesion_ml / prepared.grid.voxel_volume_ml)
+
+
+def _report(
+    case: Case, mask: Volume, flags: tuple[QualityFlag, ...], bundle: Bundle, *, phantom: bool
+) -> LesionReport:
+    dice = None if case.reference is None else region_dice(mask.voxels, case.reference.voxels)
+    return LesionReport(
+        case=case.name,
+        modalities=case.modalities,
+        lesions=find_lesions(mask),
+        volume_ml=region_volumes_ml(mask.voxels, mask.voxel_volume_ml),
+        quality=flags,
+        model=bundle.identity,
+        dice=dice,
+        phantom=phantom,
+    )
+
+
+def _sigmoid(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    # tanh neither overflows nor branches.
+    half = np.tanh(logits * np.float32(0.5))
+    half += 1
+    half *= np.float32(0.5)
+    return half

@@ -1,0 +1,197 @@
+"""Patients, lesion cubes and tumour shapes as the trainer holds them in memory."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from tds_data.case import Case
+from tds_data.geometry import resample
+from tds_data.preprocess import PreprocessConfig, prepare, prepare_reference
+from tds_data.vocabulary import REGION_LABELS, REGIONS
+from torch import Tensor
+
+from tds_core.errors import ConfigError, TrainingError
+from tds_core.training.config import DataConfig
+
+log = logging.getLogger(__name__)
+
+_MIN_LABEL_VOXELS = 30
+_OLD_ET, _NEW_ET = 4, 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """One patient on the network's grid.
+
+    Attributes:
+        name: Label for logs.
+        image: Float32 tensor of shape (4, x, y, z), z-scores.
+        regions: Float32 tensor of shape (3, x, y, z): share of each voxel in WT, TC, ET.
+        origin: First index of the crop on the patient's own RAS-oriented 1 mm grid.
+    """
+
+    name: str
+    image: Tensor
+    regions: Tensor
+    origin: tuple[int, int, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cube:
+    """A real lesion cut out of another patient.
+
+    Attributes:
+        image: Float32 tensor of shape (4, x, y, z), z-scores.
+        regions: Float32 tensor of shape (3, x, y, z).
+        label_mean: Float32 array of shape (3, 4): mean of each label 1 to 3 in each sequence, NaN where too few voxels.
+        label_std: The matching standard deviations.
+    """
+
+    image: Tensor
+    regions: Tensor
+    label_mean: NDArray[np.float32]
+    label_std: NDArray[np.float32]
+
+
+def make_sample(case: Case, config: PreprocessConfig) -> Sample:
+    """Return a case with its reference on the network's grid.
+
+    Args:
+        case: A case with a reference mask.
+        config: The preprocessing of the network.
+
+    Raises:
+        TrainingError: If the case has no reference mask.
+    """
+    if case.reference is None:
+        message = f"case {case.name!r} has no reference mask; training needs one"
+        raise TrainingError(message)
+    prepared = prepare(case, config)
+    return Sample(
+        name=case.name,
+        image=torch.from_numpy(prepared.tensor),
+        regions=torch.from_numpy(prepare_reference(prepared, case.reference)),
+        origin=prepared.box.start,
+    )
+
+
+def load_cubes(path: Path, exclude: Sequence[str], spacing_mm: float) -> tuple[Cube, ...]:
+    """Return real lesion cubes on the network's voxel size.
+
+    Args:
+        path: NPZ file with `x` (n, 4, 32, 32, 32) int8 times `scale`, `y` labels 1/2/4, `case`, `spacing_mm`; LPS.
+        exclude: Patients to leave out; a cube is dropped when its `case` begins with one of them.
+        spacing_mm: Edge of the network's voxels in millimetres.
+
+    Raises:
+        ConfigError: If the file cannot be read.
+    """
+    with _open(path) as archive:
+        x, y, scale = archive["x"], archive["y"], float(archive["scale"])
+        names, spacing = archive["case"], archive["spacing_mm"]
+    kept = [i for i, name in enumerate(names) if not _excluded(str(name), exclude)]
+    log.info("lesion cubes loaded", extra={"kept": len(kept), "excluded": len(names) - len(kept)})
+    factors = _factors(spacing, spacing_mm)
+    return tuple(_cube(x[i].astype(np.float32) * scale, y[i], factors) for i in kept)
+
+
+def load_shapes(path: Path, exclude: Sequence[str]) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
+    """Return whole-head label maps in RAS order with labels 1 to 3, and their voxel size.
+
+    Args:
+        path: NPZ file with `seg` (n, 128, 128, 128) labels 1/2/4, `case`, `spacing_mm`; LPS.
+        exclude: Patients to leave out.
+
+    Returns:
+        Uint8 array of shape (n, x, y, z) and float64 array of shape (3,) in millimetres.
+
+    Raises:
+        ConfigError: If the file cannot be read.
+    """
+    with _open(path) as archive:
+        seg, names, spacing = archive["seg"], archive["case"], archive["spacing_mm"]
+    kept = [i for i, name in enumerate(names) if not _excluded(str(name), exclude)]
+    shapes = seg[kept][:, ::-1, ::-1, :]
+    return np.where(shapes == _OLD_ET, np.uint8(_NEW_ET), shapes), np.asarray(spacing, np.float64)
+
+
+def shape_regions(
+    labels: NDArray[np.uint8], spacing: NDArray[np.float64], sample: Sample, spacing_mm: float
+) -> Tensor:
+    """Return a whole-head label map as regions on a sample's grid, at its own place in the head.
+
+    Args:
+        labels: Uint8 array of shape (x, y, z), RAS order, covering the same head space as the sample.
+        spacing: Voxel size of the labels, millimetres.
+        sample: The host, cropped from a 1 mm grid of that head space.
+        spacing_mm: Edge of the network's voxels in millimetres.
+
+    Returns:
+        Float32 tensor of shape (3, x, y, z).
+    """
+    start = [int(round(o / s)) for o, s in zip(sample.origin, spacing, strict=True)]
+    x, y, z = (slice(min(a, n), n) for a, n in zip(start, labels.shape, strict=True))
+    return _regions(labels[x, y, z], _factors(spacing, spacing_mm), tuple(sample.image.shape[1:]))
+
+
+def preprocessing(config: DataConfig) -> PreprocessConfig:
+    """Return the preprocessing of a training run.
+
+    Args:
+        config: Where the data lies.
+    """
+    return PreprocessConfig(spacing_mm=config.spacing_mm)
+
+
+def _open(path: Path) -> "np.lib.npyio.NpzFile":
+    try:
+        archive = np.load(path, allow_pickle=False)
+    except (OSError, ValueError) as error:
+        message = f"cannot read {path.name!r}: {error}"
+        raise ConfigError(message) from error
+    if not isinstance(archive, np.lib.npyio.NpzFile):
+        message = f"{path.name!r} is not an NPZ archive"
+        raise ConfigError(message)
+    return archive
+
+
+def _excluded(name: str, exclude: Sequence[str]) -> bool:
+    return any(name == e or name.startswith(f"{e}_") for e in exclude)
+
+
+def _factors(spacing: NDArray[np.float64], spacing_mm: float) -> tuple[float, float, float]:
+    x, y, z = (float(spacing_mm / s) for s in spacing)
+    return x, y, z
+
+
+def _regions(labels: NDArray[np.uint8], factors: tuple[float, float, float], shape: tuple[int, ...]) -> Tensor:
+    size = (shape[0], shape[1], shape[2])
+    masks = [np.isin(labels, list(REGION_LABELS[r])).astype(np.float32) for r in REGIONS]
+    return torch.from_numpy(np.stack([resample(m, factors, size) for m in masks]))
+
+
+def _cube(image: NDArray[np.float32], labels: NDArray[np.uint8], factors: tuple[float, float, float]) -> Cube:
+    image, labels = image[:, ::-1, ::-1], labels[::-1, ::-1]
+    labels = np.where(labels == _OLD_ET, np.uint8(_NEW_ET), labels)
+    x, y, z = (int(n / f) for n, f in zip(labels.shape, factors, strict=True))
+    mean = np.full((3, len(image)), np.nan, np.float32)
+    std = mean.copy()
+    for label in (1, 2, 3):
+        inside = labels == label
+        if np.count_nonzero(inside) >= _MIN_LABEL_VOXELS:
+            mean[label - 1] = image[:, inside].mean(axis=1)
+            std[label - 1] = image[:, inside].std(axis=1)
+    resampled = np.stack([resample(np.ascontiguousarray(c), factors, (x, y, z)) for c in image])
+    return Cube(
+        image=torch.from_numpy(resampled),
+        regions=_regions(labels, factors, (x, y, z)),
+        label_mean=mean,
+        label_std=std,
+    )
+
+
+__all__ = ["Cube", "Sample", "load_cubes", "load_shapes", "make_sample", "preprocessing", "shape_regions"]

@@ -1,0 +1,134 @@
+"""Pack the default bundle: `python tools/default_bundle/pack.py RUN`.
+
+Takes `average.pt` (or the averaged weights of `checkpoint.pt`) and `config.yaml` from a run folder, writes the bundle
+into tds-core and pins its hash there. Needs `tds-core[train]` and `tds-data[phantom]`.
+"""
+
+import argparse
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import yaml
+from tds_core import bundle as bundles
+from tds_core._openvino import OpenVinoEngine
+from tds_core.bundle import Bundle, load_bundle, write_manifest
+from tds_core.golden import golden_hash, run_golden
+from tds_core.training.config import TrainingConfig, load_config
+from tds_core.training.export import write_network
+from tds_core.training.network import build_network
+from tds_data.phantom import PhantomConfig, make_phantom
+from tds_data.preprocess import prepare
+
+HERE = Path(__file__).parent
+CORE = HERE.parents[1] / "packages" / "tds-core" / "src" / "tds_core"
+GOLDEN_SEED = 4242
+GOLDEN_SIZE = 48
+GOLDEN_SCALE = 0.05
+MAX_BYTES = 15_000_000
+
+
+def main() -> None:
+    """Pack, check and pin the bundle."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("run", type=Path)
+    run: Path = parser.parse_args().run
+    config = load_config(run / "config.yaml")
+    with tempfile.TemporaryDirectory(dir=CORE) as scratch:
+        folder = Path(scratch)
+        network, step = trained(run, config)
+        write_network(folder, network)
+        document = describe(config, step)
+        (folder / bundles.CARD_NAME).write_text((HERE / bundles.CARD_NAME).read_text())
+        image = golden_image()
+        np.savez_compressed(folder / bundles.GOLDEN_NAME, image=image, scale=GOLDEN_SCALE, sure=np.ones(1, bool))
+        save_description(folder, document)
+        draft = load_bundle(folder, trusted=[write_manifest(folder)])
+        sure, expected = golden(draft, image)
+        write_golden(folder, image, sure)
+        document["golden"] = {"sha256": expected, "phantom_seed": GOLDEN_SEED}
+        save_description(folder, document)
+        identity = write_manifest(folder)
+        size = sum(p.stat().st_size for p in folder.iterdir())
+        if size > MAX_BYTES:
+            sys.exit(f"the bundle is {size} bytes, more than {MAX_BYTES}")
+        install(folder)
+    pin(identity)
+    print(f"packed {size / 1e6:.1f} MB, step {step}, identity {identity}")
+
+
+def trained(run: Path, config: TrainingConfig) -> tuple[torch.nn.Module, int]:
+    """Return the averaged network of a run and the steps behind it."""
+    network = build_network(config.network)
+    state = torch.load(run / "checkpoint.pt", map_location="cpu", weights_only=True)
+    network.load_state_dict(state["average"])
+    return network, int(state["step"])
+
+
+def describe(config: TrainingConfig, step: int) -> dict[str, Any]:
+    """Return the bundle's description without its golden hash."""
+    document: dict[str, Any] = yaml.safe_load((HERE / "description.yaml").read_text())
+    network = config.network
+    document["architecture"] = {
+        "name": "SegResNet",
+        "init_filters": network.init_filters,
+        "blocks_down": list(network.blocks_down),
+        "blocks_up": list(network.blocks_up),
+        "norm": "GROUP(8)",
+        "heads": "sigmoid",
+    }
+    document["provenance"]["training"] = {"recipe": "tools/default_bundle/recipe.yaml", "steps": step, "seed": config.seed}
+    document["golden"] = {"sha256": "", "phantom_seed": GOLDEN_SEED}
+    return document
+
+
+def golden_image() -> np.ndarray[Any, np.dtype[np.int8]]:
+    """Return a small cut of a phantom around its tumour, in steps of `GOLDEN_SCALE`."""
+    case = make_phantom(PhantomConfig(seed=GOLDEN_SEED, spacing_mm=2.0))
+    tensor = prepare(case, bundles.PreprocessConfig()).tensor
+    centre = np.argwhere(tensor[3] > 2).mean(axis=0)
+    start = [int(np.clip(c - GOLDEN_SIZE // 2, 0, n - GOLDEN_SIZE)) for c, n in zip(centre, tensor.shape[1:], strict=True)]
+    x, y, z = (slice(s, s + GOLDEN_SIZE) for s in start)
+    return np.clip(np.round(tensor[:, x, y, z] / GOLDEN_SCALE), -127, 127).astype(np.int8)
+
+
+def golden(draft: Bundle, image: np.ndarray[Any, np.dtype[np.int8]]) -> tuple[np.ndarray[Any, np.dtype[np.bool_]], str]:
+    """Return where the model is sure of the golden case, and the hash of its mask there."""
+    labels, sure = run_golden(draft, OpenVinoEngine(draft.graph), image, GOLDEN_SCALE)
+    if not labels.any():
+        sys.exit("the model finds nothing in the golden case")
+    return sure, golden_hash(labels, sure)
+
+
+def write_golden(folder: Path, image: np.ndarray[Any, np.dtype[np.int8]], sure: np.ndarray[Any, np.dtype[np.bool_]]) -> None:
+    """Write the golden case."""
+    np.savez_compressed(folder / bundles.GOLDEN_NAME, image=image, scale=np.float64(GOLDEN_SCALE), sure=sure)
+
+
+def save_description(folder: Path, document: dict[str, Any]) -> None:
+    """Write `bundle.yaml`."""
+    (folder / bundles.DESCRIPTION_NAME).write_text(yaml.safe_dump(document, sort_keys=False, width=120))
+
+
+def install(folder: Path) -> None:
+    """Put the bundle in its place in tds-core."""
+    shutil.rmtree(bundles.DEFAULT_BUNDLE, ignore_errors=True)
+    bundles.DEFAULT_BUNDLE.mkdir(parents=True)
+    for file in folder.iterdir():
+        (bundles.DEFAULT_BUNDLE / file.name).write_bytes(file.read_bytes())
+
+
+def pin(identity: str) -> None:
+    """Write the bundle's identity into tds-core."""
+    path = CORE / "_pinned.py"
+    lines = path.read_text().splitlines(keepends=True)
+    pinned = [f'DEFAULT_BUNDLE_SHA256: Final = "{identity}"\n' if "Final =" in line else line for line in lines]
+    path.write_text("".join(pinned))
+
+
+if __name__ == "__main__":
+    main()
