@@ -47,7 +47,7 @@ def monai_pipeline(patient: Path, target: Path, precision: str) -> None:
     kind = torch.bfloat16 if precision == "bf16" else torch.float32
     with torch.inference_mode(), torch.autocast("cpu", dtype=kind, enabled=precision == "bf16"):
         logits = inferer(image[None], network)[0]
-    mask = (logits.float().sigmoid() > 0.5).to(torch.uint8)
+    mask = (logits > 0).to(torch.uint8)
     mask.affine = image.affine
     SaveImage(output_dir=target, separate_folder=False, print_log=False)(mask)
 
