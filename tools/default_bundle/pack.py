@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 import yaml
+from card import accuracy_section
 from tds_core import bundle as bundles
 from tds_core._openvino import OpenVinoEngine
 from tds_core.bundle import Bundle, load_bundle, write_manifest
@@ -36,14 +37,16 @@ def main() -> None:
     """Pack, check and pin the bundle."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("run", type=Path)
-    run: Path = parser.parse_args().run
+    parser.add_argument("--evaluation", type=Path, help="JSON of `tds evaluate --subsets` with these weights, for the card")
+    arguments = parser.parse_args()
+    run: Path = arguments.run
     config = load_config(run / "config.yaml")
     with tempfile.TemporaryDirectory(dir=CORE) as scratch:
         folder = Path(scratch)
         network, step = trained(run, config)
         write_network(folder, network)
         document = describe(config, step)
-        (folder / bundles.CARD_NAME).write_text((HERE / bundles.CARD_NAME).read_text())
+        (folder / bundles.CARD_NAME).write_text(card_text(arguments.evaluation))
         image = golden_image()
         np.savez_compressed(folder / bundles.GOLDEN_NAME, image=image, scale=GOLDEN_SCALE, sure=np.ones(1, bool))
         save_description(folder, document)
@@ -84,6 +87,12 @@ def describe(config: TrainingConfig, step: int) -> dict[str, Any]:
     document["provenance"]["training"] = {"recipe": "tools/default_bundle/recipe.yaml", "steps": step, "seed": config.seed}
     document["golden"] = {"sha256": "", "phantom_seed": GOLDEN_SEED}
     return document
+
+
+def card_text(evaluation: Path | None) -> str:
+    """Return the model card with its accuracy section."""
+    template = (HERE / bundles.CARD_NAME).read_text(encoding="utf-8")
+    return template.replace("{accuracy}", accuracy_section(evaluation))
 
 
 def golden_image() -> np.ndarray[Any, np.dtype[np.int8]]:
