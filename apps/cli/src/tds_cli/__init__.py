@@ -1,1 +1,1 @@
-"""tds-cli."""
+"""The `tds` command line. `tds_cli.main.main` is its entry point."""

@@ -1,0 +1,39 @@
+"""`tds demo`: everything at work on a made-up patient, without any data."""
+
+import time
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from tds_cli import logs, output
+from tds_cli.options import AsJson, Verbose
+
+Out = Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Folder to make for phantom and result.")]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="Which phantom patient to make.")]
+
+_DEFAULT_OUT: Final = Path("tds-demo")
+_DEFAULT_SEED: Final = 7
+
+
+def demo(
+    *,
+    out: Out = _DEFAULT_OUT,
+    seed: Seed = _DEFAULT_SEED,
+    as_json: AsJson = False,
+    verbose: Verbose = False,
+) -> None:
+    """Make a phantom patient, segment it and compare the result with the truth. Needs no data."""
+    start = time.perf_counter()
+    logs.set_verbosity(verbose=verbose)
+    from tds_cli.demonstration import demonstrate  # noqa: PLC0415  # keeps `tds --help` quick
+    from tds_cli.summary import summarise  # noqa: PLC0415  # as above
+
+    with output.progress_on_stderr() as progress:
+        report = demonstrate(out, seed=seed, progress=progress)
+    total_s = time.perf_counter() - start
+    if as_json:
+        output.say_json({"output": str(out), "total_s": round(total_s, 3), "result": report.to_dict()})
+    else:
+        summarise(report, out, total_s=total_s)
+        output.say(f"open {out / 'report.html'} in a browser; the phantom itself is in {out / 'phantom'}")

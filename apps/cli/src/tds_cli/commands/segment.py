@@ -1,0 +1,72 @@
+"""`tds segment`: a study becomes a mask, a report and pictures."""
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tds_cli import logs, output
+from tds_cli.options import (
+    AsJson,
+    Device,
+    MaxRam,
+    ModelFolder,
+    OnDevice,
+    Trust,
+    Verbose,
+    parse_max_ram,
+    parse_series,
+    parse_trust,
+)
+from tds_data.vocabulary import Modality
+
+Input = Annotated[Path, typer.Argument(metavar="INPUT", help="Folder of NIfTI or DICOM, or one NIfTI file.")]
+Out = Annotated[Path, typer.Option("--output", "-o", metavar="OUT", help="Folder to make for the result.")]
+Reference = Annotated[Path | None, typer.Option("--reference", help="Expert mask to compare with.")]
+OfModality = Annotated[Modality | None, typer.Option("--modality", help="What a single file holds.")]
+Series = Annotated[
+    list[str] | None, typer.Option("--series", metavar="MODALITY=SERIES", help="DICOM series (number or UID) to use.")
+]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an earlier result in OUT.")]
+
+
+def segment(  # noqa: PLR0913  # a command's parameters are its options
+    study: Input,
+    *,
+    out: Out,
+    reference: Reference = None,
+    modality: OfModality = None,
+    series: Series = None,
+    overwrite: Overwrite = False,
+    model: ModelFolder = None,
+    trust: Trust = None,
+    device: OnDevice = Device.CPU,
+    max_ram: MaxRam = None,
+    as_json: AsJson = False,
+    verbose: Verbose = False,
+) -> None:
+    """Segment the tumour in one study: skull-stripped, registered T1, T1ce, T2 and FLAIR, or some of them."""
+    start = time.perf_counter()
+    logs.set_verbosity(verbose=verbose)
+    trusted, max_bytes, chosen = parse_trust(trust), parse_max_ram(max_ram), parse_series(series)
+    from tds_cli.study import StudyRequest, check_request  # noqa: PLC0415  # as above
+    from tds_data.atomic import atomic_folder, check_target  # noqa: PLC0415  # keeps `tds --help` quick
+
+    what = StudyRequest(path=study, reference=reference, modality=modality, series=chosen)
+    check_request(what)
+    check_target(out, overwrite=overwrite)
+    from tds_cli.model import ModelRequest  # noqa: PLC0415  # as above
+    from tds_cli.pipeline import SegmentRequest, segment_into  # noqa: PLC0415  # as above
+    from tds_cli.summary import summarise  # noqa: PLC0415  # as above
+
+    request = SegmentRequest(
+        study=what, model=ModelRequest(folder=model, trusted=trusted, device=device), max_bytes=max_bytes
+    )
+    with output.progress_on_stderr() as progress, atomic_folder(out, overwrite=overwrite) as folder:
+        report = segment_into(folder, request, progress=progress)
+    total_s = time.perf_counter() - start
+    if as_json:
+        output.say_json({"output": str(out), "total_s": round(total_s, 3), "result": report.to_dict()})
+    else:
+        summarise(report, out, total_s=total_s)

@@ -1,0 +1,102 @@
+"""The one place where errors become exit codes."""
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Final
+
+from click.exceptions import Abort, ClickException
+
+from tds_cli.errors import CliError, ReferenceMissing, Stopped, UsageFault
+from tds_clinical.errors import ClinicalError, DicomWriteError, ReportError, SeriesNotFound
+from tds_core.errors import ConfigError, CoreError, DeviceUnavailable, EvaluationError, ModelError, OutOfMemory
+from tds_core.errors import MissingDependency as CoreMissingDependency
+from tds_data.errors import DataError, MissingDependency, VolumeWriteError
+
+SIGNAL_BASE: Final = 128
+"""A process that a signal stopped exits with this plus the signal's number, as shells have it."""
+
+_INTERRUPT: Final = 2
+
+
+class ExitCode(IntEnum):
+    """What the process says to its caller at the end."""
+
+    DONE = 0
+    FAILED = 1
+    USAGE = 2
+    STUDY_REFUSED = 3
+    MODEL_REFUSED = 4
+    OUT_OF_MEMORY = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """How an error is told.
+
+    Attributes:
+        exit_code: The process's exit code.
+        code: Stable identifier of the kind of failure, for programs.
+        message: What was wrong.
+        hint: What to do now.
+    """
+
+    exit_code: int
+    code: str
+    message: str
+    hint: str
+
+
+_STUDY_HINT: Final = "nothing was written; correct the study as described and run the command again"
+_WRITE_HINT: Final = "nothing half-written is left; run the command again with a folder that can take the result"
+
+# The first row that an error is an instance of decides, so leaves stand before their roots.
+_ROWS: Final[tuple[tuple[tuple[type[BaseException], ...], ExitCode, str, str], ...]] = (
+    ((ModelError,), ExitCode.MODEL_REFUSED, "model-refused", "no mask is made with a model that cannot be trusted"),
+    (
+        (OutOfMemory, MemoryError),
+        ExitCode.OUT_OF_MEMORY,
+        "out-of-memory",
+        "close other programs, raise --max-ram or use a machine with more memory",
+    ),
+    ((VolumeWriteError, DicomWriteError, ReportError), ExitCode.FAILED, "write-failed", _WRITE_HINT),
+    (
+        (ClickException, UsageFault, ConfigError, DeviceUnavailable, SeriesNotFound),
+        ExitCode.USAGE,
+        "usage",
+        "add --help to the command to see its options",
+    ),
+    ((MissingDependency, CoreMissingDependency), ExitCode.FAILED, "missing-dependency", "install it and try again"),
+    (
+        (DataError, ClinicalError, EvaluationError, ReferenceMissing),
+        ExitCode.STUDY_REFUSED,
+        "study-refused",
+        _STUDY_HINT,
+    ),
+    ((CoreError, CliError), ExitCode.FAILED, "failed", "run the command again with --verbose to see more"),
+    ((OSError,), ExitCode.FAILED, "system", "check that the files and folders are there and yours to use"),
+)
+
+
+def describe(error: BaseException) -> Failure:
+    """Return how to tell an error.
+
+    Args:
+        error: Anything that ended a command.
+    """
+    if isinstance(error, Stopped | KeyboardInterrupt | Abort):
+        number = error.signal_number if isinstance(error, Stopped) else _INTERRUPT
+        message = "stopped before the end; nothing was written"
+        return Failure(
+            exit_code=SIGNAL_BASE + number, code="interrupted", message=message, hint="run the command again"
+        )
+    for kinds, exit_code, code, hint in _ROWS:
+        if isinstance(error, kinds):
+            return Failure(exit_code=exit_code, code=code, message=_message(error), hint=hint)
+    message = f"unexpected {type(error).__name__}: {_message(error)}"
+    hint = "this is a fault of the program; run it again with --verbose and report what it says"
+    return Failure(exit_code=ExitCode.FAILED, code="unexpected", message=message, hint=hint)
+
+
+def _message(error: BaseException) -> str:
+    text = error.format_message() if isinstance(error, ClickException) else str(error)
+    return text or type(error).__name__

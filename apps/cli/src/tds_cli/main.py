@@ -1,0 +1,78 @@
+"""The entry point: commands, and what becomes of their errors."""
+
+import logging
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+from typing import Annotated, Final
+
+import typer
+from click.exceptions import NoArgsIsHelpError
+
+from tds_cli import logs, output
+from tds_cli.commands.demo import demo
+from tds_cli.commands.evaluate import evaluate
+from tds_cli.commands.model import model_app
+from tds_cli.commands.segment import segment
+from tds_cli.exit_codes import ExitCode, describe
+from tds_cli.signals import stoppable
+
+logger = logging.getLogger(__name__)
+
+app: Final = typer.Typer(
+    name="tds",
+    help="Segment brain tumours in MRI. Research use only. Not a medical device.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+app.command()(segment)
+app.command()(demo)
+app.command()(evaluate)
+app.add_typer(model_app, name="model")
+
+
+def _show_version(*, value: bool) -> None:
+    if value:
+        output.say(f"tds {version('tds-cli')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    *,
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=lambda value: _show_version(value=value), is_eager=True, help="Show the version."
+        ),
+    ] = False,
+) -> None:
+    """Segment brain tumours in MRI. Research use only. Not a medical device."""
+
+
+def main() -> None:
+    """Run the command line of this process and end it."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run a command line and return its exit code.
+
+    Args:
+        arguments: What follows the program's name.
+    """
+    with logs.logging_to_stderr():
+        try:
+            with stoppable():
+                code = typer.main.get_command(app).main(list(arguments), prog_name="tds", standalone_mode=False)
+        except NoArgsIsHelpError as error:
+            output.say(error.format_message())
+            return ExitCode.USAGE
+        except BaseException as error:  # every error ends as an exit code and two lines
+            logger.info("command_failed", exc_info=error)
+            failure = describe(error)
+            output.tell_failure(failure, error, as_json="--json" in arguments)
+            return failure.exit_code
+    return int(code or ExitCode.DONE)

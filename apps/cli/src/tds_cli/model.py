@@ -1,0 +1,59 @@
+"""The model and the engine that runs it, as a command asks for them."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from tds_core.bundle import Bundle, load_bundle
+from tds_core.engine import Engine
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelRequest:
+    """Which model to run, and where.
+
+    Attributes:
+        folder: A model bundle; the one that ships with tds-core if `None`.
+        trusted: SHA-256 values of manifests to accept besides the pinned one.
+        device: `cpu`, `gpu` or `auto`.
+    """
+
+    folder: Path | None = None
+    trusted: tuple[str, ...] = ()
+    device: str = "cpu"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class LoadedModel:
+    """A verified bundle and its running engine."""
+
+    bundle: Bundle
+    engine: Engine
+
+
+def open_bundle(request: ModelRequest) -> Bundle:
+    """Return the verified bundle.
+
+    Args:
+        request: Which one.
+
+    Raises:
+        ModelError: If it is missing, altered or nobody vouches for it.
+    """
+    return load_bundle(request.folder, trusted=request.trusted)
+
+
+def load_model(request: ModelRequest) -> LoadedModel:
+    """Return the verified bundle with an engine for it.
+
+    Args:
+        request: Which one, and where to run it.
+
+    Raises:
+        ModelError: If the bundle is refused.
+        DeviceUnavailable: If there is no such device.
+    """
+    bundle = open_bundle(request)
+    # OpenVINO takes a while to import, and what only describes a bundle does not need it.
+    from tds_core._openvino import OpenVinoEngine  # noqa: PLC0415
+
+    return LoadedModel(bundle=bundle, engine=OpenVinoEngine(bundle.graph, device=request.device))

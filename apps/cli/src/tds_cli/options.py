@@ -1,0 +1,94 @@
+"""Options that several commands share."""
+
+import re
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from tds_cli.errors import UsageFault
+from tds_data.vocabulary import Modality
+
+_SHA256: Final = re.compile(r"[0-9a-fA-F]{64}")
+_GIB: Final = 1024**3
+
+
+class Device(StrEnum):
+    """Where the model runs."""
+
+    CPU = "cpu"
+    GPU = "gpu"
+    AUTO = "auto"
+
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout instead of text.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show log messages on stderr.")]
+ModelFolder = Annotated[Path | None, typer.Option("--model", help="Model bundle; the shipped one by default.")]
+Trust = Annotated[
+    list[str] | None, typer.Option("--trust", metavar="SHA256", help="Accept a bundle with this manifest hash.")
+]
+OnDevice = Annotated[Device, typer.Option("--device", help="Where the model runs.")]
+MaxRam = Annotated[
+    float | None, typer.Option("--max-ram", metavar="GIB", help="Refuse a study that needs more memory than this.")
+]
+
+
+def parse_trust(hashes: list[str] | None) -> tuple[str, ...]:
+    """Return the hashes that are to be trusted, in lower case.
+
+    Args:
+        hashes: As given on the command line.
+
+    Raises:
+        UsageFault: If one is no SHA-256.
+    """
+    for text in hashes or ():
+        if not _SHA256.fullmatch(text):
+            message = f"--trust takes a SHA-256 of 64 hexadecimal digits; {text[:80]!r} is none"
+            raise UsageFault(message)
+    return tuple(text.lower() for text in hashes or ())
+
+
+def parse_max_ram(gib: float | None) -> int | None:
+    """Return a memory limit in bytes.
+
+    Args:
+        gib: The limit in GiB, as given on the command line.
+
+    Raises:
+        UsageFault: If it is not above 0.
+    """
+    if gib is None:
+        return None
+    if not 0 < gib < float("inf"):
+        message = f"--max-ram takes a number of GiB above 0; {gib:g} was given"
+        raise UsageFault(message)
+    return int(gib * _GIB)
+
+
+def parse_series(choices: list[str] | None) -> dict[Modality, str]:
+    """Return which DICOM series to read as which sequence.
+
+    Args:
+        choices: `MODALITY=SERIES` each, as given on the command line.
+
+    Raises:
+        UsageFault: If one is malformed or a sequence is chosen twice.
+
+    Examples:
+        >>> parse_series(["t1ce=7"])
+        {<Modality.T1CE: 't1ce'>: '7'}
+    """
+    chosen: dict[Modality, str] = {}
+    for text in choices or ():
+        name, _, series = text.partition("=")
+        if name.lower() not in set(Modality) or not series.strip():
+            message = f"--series takes MODALITY=NUMBER with t1, t1ce, t2 or flair, such as t1ce=7; {text!r} was given"
+            raise UsageFault(message)
+        modality = Modality(name.lower())
+        if modality in chosen:
+            message = f"--series names {modality} twice; keep one of them"
+            raise UsageFault(message)
+        chosen[modality] = series.strip()
+    return chosen

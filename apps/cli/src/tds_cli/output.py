@@ -1,0 +1,117 @@
+"""The only module that prints: results on stdout, errors and progress on stderr."""
+
+import json
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+from tds_cli.exit_codes import Failure
+
+
+class Progress(Protocol):
+    """Hears what the program is doing now."""
+
+    def __call__(self, stage: str) -> None:
+        """Take note.
+
+        Args:
+            stage: A few words.
+        """
+        ...
+
+
+def say(text: str = "") -> None:
+    """Print a line for people on stdout.
+
+    Args:
+        text: The line.
+    """
+    sys.stdout.write(f"{text}\n")
+
+
+def say_json(document: Mapping[str, Any]) -> None:
+    """Print one JSON object on stdout.
+
+    Args:
+        document: Plain JSON types.
+    """
+    sys.stdout.write(json_text(document))
+
+
+def json_text(document: Mapping[str, Any]) -> str:
+    """Return a JSON object as indented text that ends with a line break.
+
+    Args:
+        document: Plain JSON types; numbers are finite.
+    """
+    return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def say_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table with its columns aligned: the first to the left, the others to the right.
+
+    Args:
+        heads: One for each column.
+        rows: As many cells as heads each.
+    """
+    widths = [max(len(line[i]) for line in (heads, *rows)) for i in range(len(heads))]
+    for line in (heads, *rows):
+        cells = [line[0].ljust(widths[0]), *(cell.rjust(w) for cell, w in zip(line[1:], widths[1:], strict=True))]
+        say("  ".join(cells).rstrip())
+
+
+def say_fields(document: Mapping[str, Any], *, indent: int = 0) -> None:
+    """Print an object as lines of names and values, objects inside it indented.
+
+    Args:
+        document: Plain JSON types.
+        indent: Spaces before each line.
+    """
+    for name, value in document.items():
+        start = f"{' ' * indent}{name}:"
+        if isinstance(value, Mapping):
+            say(start)
+            say_fields(value, indent=indent + 2)
+        else:
+            shown = ", ".join(map(str, value)) if isinstance(value, list | tuple) else value
+            say(f"{start} {shown}")
+
+
+def tell_failure(failure: Failure, error: BaseException, *, as_json: bool) -> None:
+    """Print an error: for people on stderr, for programs as a JSON object on stdout.
+
+    Args:
+        failure: How to tell it.
+        error: The error itself, for its type.
+        as_json: Whether a program reads along.
+    """
+    if as_json:
+        entry = {
+            "code": failure.code,
+            "type": type(error).__name__,
+            "message": failure.message,
+            "exit_code": int(failure.exit_code),
+        }
+        say_json({"error": entry})
+    sys.stderr.write(f"error: {failure.message}\n  what to do: {failure.hint}\n")
+
+
+@contextmanager
+def progress_on_stderr() -> Iterator[Progress]:
+    """Give a callback that shows what is going on, if stderr is a terminal, and is silent otherwise."""
+    if not sys.stderr.isatty():
+        yield _silent
+        return
+    from rich.console import Console  # noqa: PLC0415  # only a terminal needs it
+
+    with Console(stderr=True).status("starting") as status:
+
+        def show(stage: str) -> None:
+            status.update(stage)
+
+        yield show
+
+
+def _silent(stage: str) -> None:
+    """Show nothing."""

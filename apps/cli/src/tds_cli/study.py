@@ -1,0 +1,135 @@
+"""From a path on the command line to a case in memory, whatever the study is made of."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Final
+
+from tds_cli.errors import UsageFault
+from tds_data.case import Case
+from tds_data.discover import discover
+from tds_data.errors import StudyError
+from tds_data.labels import read_reference
+from tds_data.nifti import is_nifti_name
+from tds_data.report import QualityFlag, Severity
+from tds_data.study_files import load_case
+from tds_data.vocabulary import Modality
+
+_DEPTH: Final = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StudyRequest:
+    """What to read.
+
+    Attributes:
+        path: A NIfTI file, or a folder of NIfTI or DICOM files.
+        reference: An expert mask, in place of the one that may lie in the folder.
+        modality: The sequence that a single file holds, if its name does not say.
+        series: Series number or UID to read as a sequence; DICOM only.
+    """
+
+    path: Path
+    reference: Path | None = None
+    modality: Modality | None = None
+    series: Mapping[Modality, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Study:
+    """What was read.
+
+    Attributes:
+        case: Registered sequences.
+        notes: What had to be assumed, to be kept with the result.
+    """
+
+    case: Case
+    notes: tuple[QualityFlag, ...] = ()
+
+
+def check_request(request: StudyRequest) -> None:
+    """Refuse a request that cannot be met whatever the files hold.
+
+    Args:
+        request: What to read.
+
+    Raises:
+        UsageFault: If a path does not exist or an option does not fit the input.
+    """
+    for path in (request.path, request.reference):
+        if path is not None and not path.exists():
+            message = f"there is no file or folder {str(path)!r}; check the path"
+            raise UsageFault(message)
+    if request.modality is not None and request.path.is_dir():
+        message = f"--modality names the sequence of a single file, and {str(request.path)!r} is a folder; leave it out"
+        raise UsageFault(message)
+    if request.series and holds_nifti(request.path):
+        message = "--series chooses DICOM series, and the input is NIfTI; leave it out"
+        raise UsageFault(message)
+
+
+def read_study(request: StudyRequest) -> Study:
+    """Return the study at a path.
+
+    Args:
+        request: What to read.
+
+    Raises:
+        DataError: If it cannot be read or put together.
+        ClinicalError: If it is DICOM that cannot be read.
+    """
+    study = _read_nifti(request) if holds_nifti(request.path) else _read_other(request)
+    if request.reference is None:
+        return study
+    return replace(study, case=replace(study.case, reference=read_reference(request.reference)))
+
+
+def holds_nifti(path: Path) -> bool:
+    """Tell whether a path is a NIfTI file by its name, or a folder with one in it, at most three folders down.
+
+    Args:
+        path: A file or a folder.
+    """
+    if not path.is_dir():
+        return is_nifti_name(path)
+    for folder, folders, files in os.walk(path):
+        if any(is_nifti_name(Path(name)) for name in files):
+            return True
+        if len(Path(folder).relative_to(path).parts) >= _DEPTH - 1:
+            folders.clear()
+    return False
+
+
+def _read_nifti(request: StudyRequest) -> Study:
+    files = discover(request.path, assume=request.modality)
+    if request.reference is not None:
+        files = replace(files, reference=None)
+    notes = tuple(_note("ASSUMED", note) for note in files.notes)
+    return Study(case=load_case(files), notes=notes)
+
+
+def _read_other(request: StudyRequest) -> Study:
+    # pydicom is imported only where there may be DICOM to read.
+    from tds_clinical.dicom import looks_like_dicom, read_study as read_dicom  # noqa: I001, PLC0415
+
+    if not looks_like_dicom(request.path):
+        message = f"{request.path.name!r} holds neither NIfTI (.nii, .nii.gz) nor DICOM files; check the path"
+        raise StudyError(message)
+    if not request.path.is_dir():
+        message = f"{request.path.name!r} is one DICOM file; give the folder that holds the whole study"
+        raise StudyError(message)
+    found = read_dicom(request.path, overrides=request.series)
+    notes = [
+        _note("SERIES-READ", f"{entry.files.label} was read as {entry.modality}")
+        for entry in found.series
+        if entry.modality is not None
+    ]
+    if found.ignored:
+        notes.append(_note("FILES-IGNORED", "files that are no MR images were left out", str(found.ignored)))
+    return Study(case=found.case, notes=tuple(notes))
+
+
+def _note(code: str, message: str, value: str | None = None) -> QualityFlag:
+    return QualityFlag(code=code, severity=Severity.INFO, message=message, value=value)
