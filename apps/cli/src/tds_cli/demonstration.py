@@ -40,7 +40,7 @@ def demonstrate(out: Path, *, seed: int, progress: Progress, spacing_mm: float =
     with atomic_folder(out, overwrite=overwrite) as folder:
         files = folder / PHANTOM_FOLDER
         write_brats(case, files)
-        request = SegmentRequest(study=StudyRequest(path=files), phantom=True)
+        request = SegmentRequest(study=StudyRequest(path=files))
         return segment_into(folder, request, progress=progress)
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
-from click.exceptions import Abort, ClickException
+from typer import Abort, TyperException
 
 from tds_cli.errors import CliError, ReferenceMissing, Stopped, UsageFault
 from tds_clinical.errors import ClinicalError, DicomWriteError, ReportError, SeriesNotFound
@@ -60,7 +60,7 @@ _ROWS: Final[tuple[tuple[tuple[type[BaseException], ...], ExitCode, str, str], .
     ),
     ((VolumeWriteError, DicomWriteError, ReportError), ExitCode.FAILED, "write-failed", _WRITE_HINT),
     (
-        (ClickException, UsageFault, ConfigError, DeviceUnavailable, SeriesNotFound),
+        (TyperException, UsageFault, ConfigError, DeviceUnavailable, SeriesNotFound),
         ExitCode.USAGE,
         "usage",
         "add --help to the command to see its options",
@@ -98,5 +98,5 @@ def describe(error: BaseException) -> Failure:
 
 
 def _message(error: BaseException) -> str:
-    text = error.format_message() if isinstance(error, ClickException) else str(error)
+    text = error.format_message() if isinstance(error, TyperException) else str(error)
     return text or type(error).__name__

@@ -7,7 +7,6 @@ from importlib.metadata import version
 from typing import Annotated, Final
 
 import typer
-from click.exceptions import NoArgsIsHelpError
 
 from tds_cli import logs, output
 from tds_cli.commands.demo import demo
@@ -22,7 +21,6 @@ logger = logging.getLogger(__name__)
 app: Final = typer.Typer(
     name="tds",
     help="Segment brain tumours in MRI. Research use only. Not a medical device.",
-    no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -61,15 +59,14 @@ def run(arguments: Sequence[str]) -> int:
     """Run a command line and return its exit code.
 
     Args:
-        arguments: What follows the program's name.
+        arguments: What follows the program's name; nothing is answered with the help.
     """
     with logs.logging_to_stderr():
         try:
             with stoppable():
-                code = typer.main.get_command(app).main(list(arguments), prog_name="tds", standalone_mode=False)
-        except NoArgsIsHelpError as error:
-            output.say(error.format_message())
-            return ExitCode.USAGE
+                code = typer.main.get_command(app).main(
+                    list(arguments) or ["--help"], prog_name="tds", standalone_mode=False
+                )
         except BaseException as error:  # every error ends as an exit code and two lines
             logger.info("command_failed", exc_info=error)
             failure = describe(error)

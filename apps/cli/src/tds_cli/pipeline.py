@@ -32,13 +32,11 @@ class SegmentRequest:
         study: What to read.
         model: What to run.
         max_bytes: Memory limit in bytes; what is free if `None`.
-        phantom: Whether the study is synthetic.
     """
 
     study: StudyRequest
     model: ModelRequest = field(default_factory=ModelRequest)
     max_bytes: int | None = None
-    phantom: bool = False
 
 
 def segment_into(folder: Path, request: SegmentRequest, *, progress: Progress) -> LesionReport:
@@ -84,7 +82,7 @@ def _segment(study: Study, model: LoadedModel, request: SegmentRequest, progress
     from tds_core.inference import InferenceOptions, segment  # noqa: PLC0415  # imported by `_load`, side by side
 
     options = InferenceOptions(
-        device=request.model.device, max_bytes=request.max_bytes, phantom=request.phantom, progress=progress
+        device=request.model.device, max_bytes=request.max_bytes, phantom=study.phantom, progress=progress
     )
     return segment(study.case, bundle=model.bundle, engine=model.engine, options=options)
 

@@ -11,6 +11,7 @@ from uuid import uuid4
 from tds_cli.errors import ReferenceMissing, UsageFault
 from tds_cli.model import ModelRequest
 from tds_cli.output import Progress, json_text, say, say_table
+from tds_cli.study import is_phantom
 from tds_core.api import TumorDetector
 from tds_core.errors import EvaluationError
 from tds_core.evaluation import CaseScores, case_folders, evaluate_case, mean_dice, sequence_subsets, with_sequences
@@ -37,11 +38,13 @@ class Scores:
         cases: With all sequences that each case has; never empty.
         subsets: The same cases once more for each subset of the sequences, if asked for.
         model: Which model made the masks, if one was run.
+        phantoms: Names of the cases that are synthetic.
     """
 
     cases: tuple[CaseScores, ...]
     subsets: Mapping[tuple[Modality, ...], tuple[CaseScores, ...]]
     model: ModelIdentity | None
+    phantoms: frozenset[str] = frozenset()
 
 
 def find_cases(root: Path, names: Sequence[str]) -> list[StudyFiles]:
@@ -92,7 +95,7 @@ def score_model(cases: Sequence[StudyFiles], request: ModelRequest, *, subsets: 
             if chosen == case.modalities:
                 whole.append(scores)
     by_subset = {chosen: tuple(scores) for chosen, scores in parts.items()} if subsets else {}
-    return Scores(cases=tuple(whole), subsets=by_subset, model=detector.bundle.identity)
+    return Scores(cases=tuple(whole), subsets=by_subset, model=detector.bundle.identity, phantoms=_phantoms(cases))
 
 
 def score_predictions(cases: Sequence[StudyFiles], folder: Path, *, progress: Progress) -> Scores:
@@ -113,7 +116,11 @@ def score_predictions(cases: Sequence[StudyFiles], folder: Path, *, progress: Pr
     for number, (files, mask) in enumerate(zip(cases, masks, strict=True), start=1):
         progress(f"case {number} of {len(cases)}")
         scores.append(_score_mask(load_case(files), mask))
-    return Scores(cases=tuple(scores), subsets={}, model=None)
+    return Scores(cases=tuple(scores), subsets={}, model=None, phantoms=_phantoms(cases))
+
+
+def _phantoms(cases: Sequence[StudyFiles]) -> frozenset[str]:
+    return frozenset(files.name for files in cases if is_phantom(files))
 
 
 def _prediction(folder: Path, name: str) -> Path:
@@ -150,13 +157,13 @@ def as_document(scores: Scores) -> dict[str, Any]:
     return {
         "schema_version": SCHEMA_VERSION,
         "model": identity,
-        "cases": [_entry(case) for case in scores.cases],
+        "cases": [_entry(case, scores.phantoms) for case in scores.cases],
         "mean": {"dice": _rounded(mean_dice(scores.cases)), "hd95_mm": _rounded(_mean_hd95_mm(scores.cases))},
         "subsets": [
             {
                 "modalities": [str(m) for m in chosen],
                 "mean": {"dice": _rounded(mean_dice(cases))},
-                "cases": [_entry(case) for case in cases],
+                "cases": [_entry(case, scores.phantoms) for case in cases],
             }
             for chosen, cases in scores.subsets.items()
         ],
@@ -183,6 +190,8 @@ def say_scores(scores: Scores) -> None:
                 for chosen, cases in scores.subsets.items()
             ],
         )
+    if scores.phantoms:
+        say(f"PHANTOM: {', '.join(sorted(scores.phantoms))}: made-up patients; their figures say nothing of real ones.")
     say("HD95 in millimetres. Research use only.")
 
 
@@ -221,9 +230,10 @@ def write_artefact(path: Path, document: Mapping[str, Any]) -> None:
         raise VolumeWriteError(path, f"{error.strerror}; choose a file that you may write") from error
 
 
-def _entry(scores: CaseScores) -> dict[str, Any]:
+def _entry(scores: CaseScores, phantoms: frozenset[str]) -> dict[str, Any]:
     return {
         "case": scores.case,
+        "phantom": scores.case in phantoms,
         "modalities": [str(m) for m in scores.modalities],
         "dice": _rounded(scores.dice),
         "hd95_mm": _rounded(scores.hd95_mm),

@@ -1,6 +1,7 @@
 """From a path on the command line to a case in memory, whatever the study is made of."""
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,10 +14,11 @@ from tds_data.errors import StudyError
 from tds_data.labels import read_reference
 from tds_data.nifti import is_nifti_name
 from tds_data.report import QualityFlag, Severity
-from tds_data.study_files import load_case
+from tds_data.study_files import StudyFiles, load_case
 from tds_data.vocabulary import Modality
 
 _DEPTH: Final = 4
+_PHANTOM_FILE: Final = re.compile(r"phantom-\d{4,}_")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,10 +45,12 @@ class Study:
     Attributes:
         case: Registered sequences.
         notes: What had to be assumed, to be kept with the result.
+        phantom: Whether it is synthetic.
     """
 
     case: Case
     notes: tuple[QualityFlag, ...] = ()
+    phantom: bool = False
 
 
 def check_request(request: StudyRequest) -> None:
@@ -102,12 +106,22 @@ def holds_nifti(path: Path) -> bool:
     return False
 
 
+def is_phantom(files: StudyFiles) -> bool:
+    """Tell whether a study is one of our phantoms, by the names that phantoms are written under.
+
+    Args:
+        files: What `discover` returned.
+    """
+    paths = [source[0] if isinstance(source, tuple) else source for source in files.images.values()]
+    return all(_PHANTOM_FILE.match(path.name) for path in paths)
+
+
 def _read_nifti(request: StudyRequest) -> Study:
     files = discover(request.path, assume=request.modality)
     if request.reference is not None:
         files = replace(files, reference=None)
     notes = tuple(_note("ASSUMED", note) for note in files.notes)
-    return Study(case=load_case(files), notes=notes)
+    return Study(case=load_case(files), notes=notes, phantom=is_phantom(files))
 
 
 def _read_other(request: StudyRequest) -> Study:

@@ -23,7 +23,10 @@ def demo(
     as_json: AsJson = False,
     verbose: Verbose = False,
 ) -> None:
-    """Make a phantom patient, segment it and compare the result with the truth. Needs no data."""
+    """Segment a made-up patient; needs no data.
+
+    A phantom is made, written as files, segmented like any study and compared with its own truth.
+    """
     start = time.perf_counter()
     logs.set_verbosity(verbose=verbose)
     from tds_cli.demonstration import demonstrate  # noqa: PLC0415  # keeps `tds --help` quick

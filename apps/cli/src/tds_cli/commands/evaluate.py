@@ -32,7 +32,10 @@ def evaluate(  # noqa: PLR0913  # a command's parameters are its options
     as_json: AsJson = False,
     verbose: Verbose = False,
 ) -> None:
-    """Score the model, or masks that exist, against experts' masks: Dice and HD95 per patient."""
+    """Score masks against experts': Dice and HD95 per patient.
+
+    The masks are the model's, or with --predictions ones that exist.
+    """
     logs.set_verbosity(verbose=verbose)
     if subsets and predictions is not None:
         message = "--subsets runs the model and --predictions does not; choose one of them"

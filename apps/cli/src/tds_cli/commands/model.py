@@ -8,9 +8,7 @@ import typer
 from tds_cli import logs, output
 from tds_cli.options import AsJson, Device, OnDevice, Trust, Verbose, parse_trust
 
-model_app: Final = typer.Typer(
-    name="model", help="Show and verify model bundles.", no_args_is_help=True, rich_markup_mode=None
-)
+model_app: Final = typer.Typer(name="model", help="Show and verify model bundles.", rich_markup_mode=None)
 
 Folder = Annotated[Path | None, typer.Argument(metavar="[DIR]", help="Model bundle; the shipped one by default.")]
 

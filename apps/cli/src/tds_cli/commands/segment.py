@@ -46,7 +46,10 @@ def segment(  # noqa: PLR0913  # a command's parameters are its options
     as_json: AsJson = False,
     verbose: Verbose = False,
 ) -> None:
-    """Segment the tumour in one study: skull-stripped, registered T1, T1ce, T2 and FLAIR, or some of them."""
+    """Segment the tumour in one study.
+
+    The sequences T1, T1ce, T2 and FLAIR, or some of them, are expected registered and skull-stripped.
+    """
     start = time.perf_counter()
     logs.set_verbosity(verbose=verbose)
     trusted, max_bytes, chosen = parse_trust(trust), parse_max_ram(max_ram), parse_series(series)
