@@ -15,6 +15,7 @@ import numpy as np
 import torch
 import yaml
 from card import accuracy_section
+
 from tds_core import bundle as bundles
 from tds_core._openvino import OpenVinoEngine
 from tds_core.bundle import Bundle, load_bundle, write_manifest
@@ -37,7 +38,9 @@ def main() -> None:
     """Pack, check and pin the bundle."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("run", type=Path)
-    parser.add_argument("--evaluation", type=Path, help="JSON of `tds evaluate --subsets` with these weights, for the card")
+    parser.add_argument(
+        "--evaluation", type=Path, help="JSON of `tds evaluate --subsets` with these weights, for the card"
+    )
     arguments = parser.parse_args()
     run: Path = arguments.run
     config = load_config(run / "config.yaml")
@@ -84,7 +87,11 @@ def describe(config: TrainingConfig, step: int) -> dict[str, Any]:
         "norm": "GROUP(8)",
         "heads": "sigmoid",
     }
-    document["provenance"]["training"] = {"recipe": "tools/default_bundle/recipe.yaml", "steps": step, "seed": config.seed}
+    document["provenance"]["training"] = {
+        "recipe": "tools/default_bundle/recipe.yaml",
+        "steps": step,
+        "seed": config.seed,
+    }
     document["golden"] = {"sha256": "", "phantom_seed": GOLDEN_SEED}
     return document
 
@@ -100,7 +107,9 @@ def golden_image() -> np.ndarray[Any, np.dtype[np.int8]]:
     case = make_phantom(PhantomConfig(seed=GOLDEN_SEED, spacing_mm=2.0))
     tensor = prepare(case, bundles.PreprocessConfig()).tensor
     centre = np.argwhere(tensor[3] > 2).mean(axis=0)
-    start = [int(np.clip(c - GOLDEN_SIZE // 2, 0, n - GOLDEN_SIZE)) for c, n in zip(centre, tensor.shape[1:], strict=True)]
+    start = [
+        int(np.clip(c - GOLDEN_SIZE // 2, 0, n - GOLDEN_SIZE)) for c, n in zip(centre, tensor.shape[1:], strict=True)
+    ]
     x, y, z = (slice(s, s + GOLDEN_SIZE) for s in start)
     return np.clip(np.round(tensor[:, x, y, z] / GOLDEN_SCALE), -127, 127).astype(np.int8)
 
@@ -113,7 +122,9 @@ def golden(draft: Bundle, image: np.ndarray[Any, np.dtype[np.int8]]) -> tuple[np
     return sure, golden_hash(labels, sure)
 
 
-def write_golden(folder: Path, image: np.ndarray[Any, np.dtype[np.int8]], sure: np.ndarray[Any, np.dtype[np.bool_]]) -> None:
+def write_golden(
+    folder: Path, image: np.ndarray[Any, np.dtype[np.int8]], sure: np.ndarray[Any, np.dtype[np.bool_]]
+) -> None:
     """Write the golden case."""
     np.savez_compressed(folder / bundles.GOLDEN_NAME, image=image, scale=np.float64(GOLDEN_SCALE), sure=sure)
 

@@ -16,6 +16,8 @@ from typing import TextIO
 import numpy as np
 import torch
 import yaml
+from torch import Tensor
+
 from tds_core.training.augment import Sources
 from tds_core.training.config import DataConfig, TrainingConfig, as_document, load_config
 from tds_core.training.loop import Progress, train
@@ -23,7 +25,6 @@ from tds_core.training.samples import Cube, Sample, load_cubes, load_shapes, mak
 from tds_data.discover import discover
 from tds_data.phantom import PhantomConfig, make_phantom
 from tds_data.study_files import load_case
-from torch import Tensor
 
 HERE = Path(__file__).parent
 OUTLINES_PER_PATIENT = 32

@@ -57,7 +57,8 @@ def draw_patch(sources: Sources, config: SamplingConfig, rng: np.random.Generato
         outline = stock[int(rng.integers(len(stock)))].float() / 255
     image, regions, outline = _crop(sources.patients[index], outline, config, rng)
     if outline is not None:
-        cube = sources.cubes[int(rng.integers(len(sources.cubes)))]
+        complete = [cube for cube in sources.cubes if not np.isnan(cube.label_mean).any()] or sources.cubes
+        cube = complete[int(rng.integers(len(complete)))]
         image, regions = fill_shape(image, regions, outline, cube, rng)
     elif sources.cubes and kind < config.shape_share + config.cube_share:
         for _ in range(int(rng.integers(1, 4))):
