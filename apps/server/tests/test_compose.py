@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tds_clinical.testing import write_classic_study
-from tds_data import Case, LesionReport, Modality, PhantomConfig, make_phantom, read_volume, write_volume
+from tds_data import Case, LesionReport, Modality, Volume, read_volume, write_volume
 from tds_serve import JobCancelled, SegmentationFailed, StudyRefused, StudySegmenter
 from tds_server import compose
 from tds_server.compose import local_segmenter
@@ -29,16 +29,23 @@ def segmenter() -> StudySegmenter:
 
 
 @pytest.fixture(scope="module")
-def phantom() -> Case:
-    modalities = (Modality.T1CE, Modality.FLAIR)
-    return make_phantom(PhantomConfig(seed=7, spacing_mm=3.0, modalities=modalities))
+def head() -> Case:
+    """A stripped head at 3 mm with a bright ball in it."""
+    x, y, z = np.meshgrid(*[np.linspace(-1, 1, n) for n in (48, 56, 44)], indexing="ij")
+    inside = x**2 + y**2 + z**2 < 0.75
+    ball = (x - 0.3) ** 2 + y**2 + z**2 < 0.04
+    noise = np.random.default_rng(7).integers(0, 40, inside.shape)
+    voxels = np.where(inside, 200 + 300 * ball + noise, 0).astype(np.int16)
+    affine = np.array([[-3.0, 0, 0, 70], [0, -3, 0, 80], [0, 0, 3, -60], [0, 0, 0, 1]])
+    volume = Volume(voxels, affine)
+    return Case(name="head", images={Modality.T1CE: volume, Modality.FLAIR: volume})
 
 
 @pytest.fixture
-def study(phantom: Case, tmp_path: Path) -> Path:
+def study(head: Case, tmp_path: Path) -> Path:
     folder = tmp_path / "study"
     folder.mkdir()
-    for modality, volume in phantom.images.items():
+    for modality, volume in head.images.items():
         write_volume(folder / f"{modality}.nii.gz", volume)
     return folder
 
@@ -62,8 +69,8 @@ def test_study_becomes_a_result_folder(segmenter: StudySegmenter, study: Path, t
     assert all(0 <= fraction <= 1 for fraction in fractions)
 
 
-def test_dicom_gives_the_same_lesions(segmenter: StudySegmenter, study: Path, phantom: Case, tmp_path: Path) -> None:
-    write_classic_study(phantom, tmp_path / "dicom")
+def test_dicom_gives_the_same_lesions(segmenter: StudySegmenter, study: Path, head: Case, tmp_path: Path) -> None:
+    write_classic_study(head, tmp_path / "dicom")
     from_dicom = segmenter.segment(tmp_path / "dicom", tmp_path / "one", progress=Progress())
     from_nifti = segmenter.segment(study, tmp_path / "two", progress=Progress())
     assert from_dicom.lesions == from_nifti.lesions
