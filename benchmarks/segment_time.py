@@ -34,9 +34,8 @@ def main() -> None:
     document = _document(arguments, runs)
     for number, run in enumerate(runs, start=1):
         print(f"run {number}: {run['wall_s']:.2f} s, of which infer {run['timings_s']['infer']:.2f} s")
-    print(
-        f"median {document['median_wall_s']:.2f} s, peak {document['peak_rss_mib']:.0f} MiB on {document['cores']} cores"
-    )
+    seconds, mib = document["median_wall_s"], document["peak_rss_mib"]
+    print(f"median {seconds:.2f} s on {document['cores']} cores, peak {mib:.0f} MiB")
     if arguments.output is not None:
         arguments.output.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
 
