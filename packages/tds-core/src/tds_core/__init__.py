@@ -1,6 +1,7 @@
 """Models, inference, evaluation and training for brain-tumour segmentation.
 
-Names are loaded when they are first used; importing the package costs nothing. Training needs the extra `train`.
+Names are loaded when they are first used; importing the package costs nothing. Training (`tds_core.training`) needs the
+extra `train`.
 """
 
 from importlib import import_module
@@ -9,16 +10,45 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from tds_core.api import TumorDetector, TumorSegmenter, quick_detect
     from tds_core.bundle import Bundle, load_bundle
+    from tds_core.engine import Engine, open_engine
+    from tds_core.errors import (
+        BundleAltered,
+        BundleIncompatible,
+        BundleNotFound,
+        BundleUntrusted,
+        ConfigError,
+        CoreError,
+        DeviceUnavailable,
+        EvaluationError,
+        MissingDependency,
+        ModelError,
+        OutOfMemory,
+        TrainingError,
+    )
     from tds_core.evaluation import CaseScores, evaluate_case
+    from tds_core.golden import verify_golden
     from tds_core.inference import InferenceOptions, Segmentation, segment
     from tds_core.lesions import find_lesions
     from tds_core.metrics import dice, hd95_mm
 
 __all__ = [
     "Bundle",
+    "BundleAltered",
+    "BundleIncompatible",
+    "BundleNotFound",
+    "BundleUntrusted",
     "CaseScores",
+    "ConfigError",
+    "CoreError",
+    "DeviceUnavailable",
+    "Engine",
+    "EvaluationError",
     "InferenceOptions",
+    "MissingDependency",
+    "ModelError",
+    "OutOfMemory",
     "Segmentation",
+    "TrainingError",
     "TumorDetector",
     "TumorSegmenter",
     "dice",
@@ -26,30 +56,45 @@ __all__ = [
     "find_lesions",
     "hd95_mm",
     "load_bundle",
+    "open_engine",
     "quick_detect",
     "segment",
+    "verify_golden",
 ]
 
 _HOMES: Final = {
-    "Bundle": "bundle",
-    "CaseScores": "evaluation",
-    "InferenceOptions": "inference",
-    "Segmentation": "inference",
-    "TumorDetector": "api",
-    "TumorSegmenter": "api",
-    "dice": "metrics",
-    "evaluate_case": "evaluation",
-    "find_lesions": "lesions",
-    "hd95_mm": "metrics",
-    "load_bundle": "bundle",
-    "quick_detect": "api",
-    "segment": "inference",
+    "api": ("TumorDetector", "TumorSegmenter", "quick_detect"),
+    "bundle": ("Bundle", "load_bundle"),
+    "engine": ("Engine", "open_engine"),
+    "errors": (
+        "BundleAltered",
+        "BundleIncompatible",
+        "BundleNotFound",
+        "BundleUntrusted",
+        "ConfigError",
+        "CoreError",
+        "DeviceUnavailable",
+        "EvaluationError",
+        "MissingDependency",
+        "ModelError",
+        "OutOfMemory",
+        "TrainingError",
+    ),
+    "evaluation": ("CaseScores", "evaluate_case"),
+    "golden": ("verify_golden",),
+    "inference": ("InferenceOptions", "Segmentation", "segment"),
+    "lesions": ("find_lesions",),
+    "metrics": ("dice", "hd95_mm"),
 }
 
 
 def __getattr__(name: str) -> object:
-    """Return a public name, importing its module on first use."""
-    if name not in _HOMES:
+    home = next((module for module, names in _HOMES.items() if name in names), None)
+    if home is None:
         message = f"module {__name__!r} has no attribute {name!r}"
         raise AttributeError(message)
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    return getattr(import_module(f"{__name__}.{home}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

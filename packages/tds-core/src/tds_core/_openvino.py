@@ -1,6 +1,7 @@
 """OpenVINO behind the `Engine` protocol."""
 
 import os
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -29,18 +30,18 @@ class OpenVinoEngine:
     def __init__(self, graph: Path, *, device: str = "cpu", threads: int | None = None) -> None:
         self._core = openvino.Core()
         available = tuple(sorted({d.split(".")[0].lower() for d in self._core.available_devices}))
-        if device != "auto" and device not in available:
-            raise DeviceUnavailable(device, available)
+        if device not in {"auto", *available}:
+            raise DeviceUnavailable(device, (*available, "auto"))
         self._device = device.upper()
         self._options = {
             properties.hint.inference_precision: openvino.Type.f32,
             properties.hint.num_requests: 1,
-            properties.inference_num_threads: threads or len(os.sched_getaffinity(0)),
+            properties.inference_num_threads: threads or _process_cores(),
         }
         try:
             self._model = self._core.read_model(graph)
         except RuntimeError as error:
-            message = f"OpenVINO cannot read {graph.name}: {str(error).splitlines()[0]}"
+            message = f"OpenVINO cannot read {graph.name}: {_first_line(error)}"
             raise BundleIncompatible(message) from error
         self._compiled: dict[tuple[int, ...], openvino.CompiledModel] = {}
 
@@ -49,13 +50,29 @@ class OpenVinoEngine:
 
         Args:
             tensor: Float32 array of shape (batch, channel, x, y, z).
+
+        Raises:
+            BundleIncompatible: If the graph does not take a tensor of this shape.
         """
-        compiled = self._compiled.get(tensor.shape)
-        if compiled is None:
-            model = self._model.clone()
-            model.reshape(list(tensor.shape))
-            compiled = self._core.compile_model(model, self._device, self._options)
+        if tensor.shape not in self._compiled:
             # One shape at a time: a compiled graph holds its activations.
-            self._compiled = {tensor.shape: compiled}
-        result = compiled(tensor, share_inputs=True)[0]
+            self._compiled = {tensor.shape: self._compile(tensor.shape)}
+        result = self._compiled[tensor.shape](tensor, share_inputs=True)[0]
         return np.array(result, dtype=np.float32)
+
+    def _compile(self, shape: tuple[int, ...]) -> openvino.CompiledModel:
+        model = self._model.clone()
+        try:
+            model.reshape(list(shape))
+            return self._core.compile_model(model, self._device, self._options)
+        except RuntimeError as error:
+            message = f"the model's graph does not take an input of shape {shape}: {_first_line(error)}"
+            raise BundleIncompatible(message) from error
+
+
+def _process_cores() -> int:
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+
+
+def _first_line(error: RuntimeError) -> str:
+    return next((line for line in str(error).splitlines() if line.strip()), "no reason given")

@@ -4,15 +4,15 @@ from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 
+from tds_core.bundle import load_bundle
+from tds_core.engine import open_engine
+from tds_core.inference import InferenceOptions, Segmentation, segment
 from tds_data.case import Case
 from tds_data.discover import discover
 from tds_data.labels import read_reference
 from tds_data.study_files import load_case
+from tds_data.vocabulary import Modality
 from tds_data.volume import Volume
-
-from tds_core._openvino import OpenVinoEngine
-from tds_core.bundle import load_bundle
-from tds_core.inference import InferenceOptions, Segmentation, segment
 
 
 class TumorDetector:
@@ -23,6 +23,9 @@ class TumorDetector:
         device: `cpu`, `gpu` or `auto`.
         trusted: SHA-256 values of manifests to accept when `model_path` is not the shipped bundle.
 
+    Attributes:
+        bundle: The model.
+
     Raises:
         ModelError: If the bundle is missing, altered or nobody vouches for it.
         DeviceUnavailable: If there is no such device.
@@ -32,20 +35,23 @@ class TumorDetector:
         self, model_path: str | Path | None = None, device: str = "cpu", *, trusted: Collection[str] = ()
     ) -> None:
         self.bundle = load_bundle(None if model_path is None else Path(model_path), trusted=trusted)
-        self._engine = OpenVinoEngine(self.bundle.graph, device=device)
+        self._engine = open_engine(self.bundle.graph, device=device)
 
-    def predict(self, path: str | Path, *, reference: str | Path | None = None) -> Segmentation:
+    def predict(
+        self, path: str | Path, *, reference: str | Path | None = None, modality: Modality | None = None
+    ) -> Segmentation:
         """Return what the model finds in a study on disk.
 
         Args:
             path: A folder of named NIfTI files, a BIDS subject, a 4D or a single NIfTI file.
             reference: An expert mask; only with one (given here or lying in the folder) does the report hold a Dice.
+            modality: The sequence that a single file holds; needed when its name does not say.
 
         Raises:
             DataError: If the study cannot be read or is refused.
             OutOfMemory: If the study would not fit into memory.
         """
-        case = load_case(discover(Path(path)))
+        case = load_case(discover(Path(path), assume=modality))
         if reference is not None:
             case = replace(case, reference=read_reference(Path(reference)))
         return self.predict_case(case)
@@ -56,31 +62,59 @@ class TumorDetector:
         Args:
             case: Registered, skull-stripped sequences.
             options: How to run; its `device` is ignored, the detector's own is used.
+
+        Raises:
+            RefusedStudy: If the quality gate refuses the study (from tds_data).
+            OutOfMemory: If the study would not fit into memory.
         """
         return segment(case, bundle=self.bundle, engine=self._engine, options=options)
 
 
-class TumorSegmenter(TumorDetector):
-    """A detector asked for the mask alone."""
+class TumorSegmenter:
+    """A `TumorDetector` that is asked for the mask alone.
 
-    def segment(self, path: str | Path) -> Volume:
-        """Return the mask of a study on disk: labels 0 to 3 on the study's own grid.
+    Args:
+        model_path: As for `TumorDetector`.
+        device: As for `TumorDetector`.
+        trusted: As for `TumorDetector`.
+
+    Raises:
+        ModelError: If the bundle is missing, altered or nobody vouches for it.
+        DeviceUnavailable: If there is no such device.
+    """
+
+    def __init__(
+        self, model_path: str | Path | None = None, device: str = "cpu", *, trusted: Collection[str] = ()
+    ) -> None:
+        self._detector = TumorDetector(model_path, device, trusted=trusted)
+
+    def segment(self, path: str | Path, *, modality: Modality | None = None) -> Volume:
+        """Return the mask of a study on disk: uint8 labels 0 to 3 on the study's own grid.
 
         Args:
             path: As for `TumorDetector.predict`.
+            modality: As there.
+
+        Raises:
+            DataError: If the study cannot be read or is refused.
+            OutOfMemory: If the study would not fit into memory.
         """
-        return self.predict(path).mask
+        return self._detector.predict(path, modality=modality).mask
 
 
-def quick_detect(path: str | Path, *, reference: str | Path | None = None) -> Segmentation:
+def quick_detect(
+    path: str | Path, *, reference: str | Path | None = None, modality: Modality | None = None
+) -> Segmentation:
     """Return what the shipped model finds in a study on disk.
 
     Args:
         path: A folder of named NIfTI files, a BIDS subject, a 4D or a single NIfTI file.
         reference: An expert mask, if a Dice is wanted.
+        modality: The sequence that a single file holds; needed when its name does not say.
 
     Raises:
         DataError: If the study cannot be read or is refused.
         ModelError: If the shipped model was altered.
+        OutOfMemory: If the study would not fit into memory.
     """
-    return TumorDetector().predict(path, reference=reference)
+    return TumorDetector().predict(path, reference=reference, modality=modality)

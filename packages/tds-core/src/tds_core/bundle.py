@@ -10,16 +10,16 @@ import hashlib
 import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any, Final
 
 import yaml
-from tds_data.preprocess import PreprocessConfig
-from tds_data.report import ModelIdentity
-from tds_data.vocabulary import REGIONS, Modality, Region
 
 from tds_core._pinned import DEFAULT_BUNDLE_SHA256
 from tds_core.errors import BundleAltered, BundleIncompatible, BundleNotFound, BundleUntrusted
+from tds_data.preprocess import PreprocessConfig
+from tds_data.report import ModelIdentity
+from tds_data.vocabulary import REGIONS, Modality, Region
 
 FORMAT: Final = 1
 """Version of the bundle format that this package reads and writes."""
@@ -33,6 +33,9 @@ CARD_NAME: Final = "MODEL_CARD.md"
 DEFAULT_BUNDLE: Final = Path(__file__).parent / "bundles" / "default"
 """Where the bundle that ships with this package lies."""
 
+_REQUIRED: Final = (DESCRIPTION_NAME, GRAPH_NAME, WEIGHTS_NAME, GOLDEN_NAME, CARD_NAME)
+_AXES: Final = (0, 1, 2)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PostprocessConfig:
@@ -42,11 +45,26 @@ class PostprocessConfig:
         thresholds: Smallest probability that counts as inside, per region.
         min_lesion_ml: Lesions smaller than this are dropped, millilitres.
         mirror: Axes (0 x, 1 y, 2 z) that are mirrored in turn; predictions of all combinations are averaged.
+
+    Raises:
+        BundleIncompatible: If a threshold is missing or a value is out of range.
     """
 
     thresholds: Mapping[Region, float]
     min_lesion_ml: float
     mirror: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        for region in REGIONS:
+            if not 0.0 <= self.thresholds.get(region, -1.0) <= 1.0:
+                message = f"the bundle needs a threshold between 0 and 1 for {region}; it has {dict(self.thresholds)}"
+                raise BundleIncompatible(message)
+        if not self.min_lesion_ml >= 0.0:
+            message = f"the bundle drops lesions below {self.min_lesion_ml} mL; that must be 0 or more"
+            raise BundleIncompatible(message)
+        if len(set(self.mirror)) < len(self.mirror) or not set(self.mirror) <= set(_AXES):
+            message = f"the bundle mirrors axes {self.mirror}; they must be different ones of {_AXES}"
+            raise BundleIncompatible(message)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +76,7 @@ class Bundle:
         identity: Name, version, hash, architecture and licence.
         preprocess: How cases become tensors.
         postprocess: How probabilities become masks.
+        golden_sha256: Expected hash of the golden case's mask.
         description: The whole of `bundle.yaml`.
     """
 
@@ -65,7 +84,8 @@ class Bundle:
     identity: ModelIdentity
     preprocess: PreprocessConfig
     postprocess: PostprocessConfig
-    description: Mapping[str, Any]
+    golden_sha256: str
+    description: Mapping[str, object]
 
     @property
     def graph(self) -> Path:
@@ -104,72 +124,87 @@ def write_manifest(folder: Path) -> str:
     """Write the manifest over a bundle's files and return its SHA-256, the bundle's identity.
 
     Args:
-        folder: The bundle; every file in it but the manifest is listed.
+        folder: The bundle; every file in it but the manifest is listed, and there are no folders in it.
     """
-    names = sorted(p.name for p in folder.iterdir() if p.is_file() and p.name != MANIFEST_NAME)
-    files = {name: {"sha256": _hash(folder / name), "bytes": (folder / name).stat().st_size} for name in names}
+    paths = sorted(p for p in folder.iterdir() if p.name != MANIFEST_NAME)
+    files = {p.name: {"sha256": _hash(p), "bytes": p.stat().st_size} for p in paths}
     text = json.dumps({"format": FORMAT, "files": files}, indent=2) + "\n"
     (folder / MANIFEST_NAME).write_bytes(text.encode())
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _check_files(folder: Path, manifest: bytes) -> None:
-    try:
-        document = json.loads(manifest)
-        files: dict[str, dict[str, Any]] = document["files"]
-        version = document["format"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise BundleAltered(MANIFEST_NAME, "it cannot be read") from error
-    if version != FORMAT:
-        message = f"the bundle has format {version}; this version of tds-core reads format {FORMAT}"
-        raise BundleIncompatible(message)
-    for required in (DESCRIPTION_NAME, GRAPH_NAME, WEIGHTS_NAME, GOLDEN_NAME, CARD_NAME):
-        if required not in files:
+    hashes = _read_manifest(manifest)
+    for required in _REQUIRED:
+        if required not in hashes:
             raise BundleAltered(required, "the manifest does not list it")
-    for name, entry in files.items():
-        if PurePosixPath(name).name != name:
-            raise BundleAltered(MANIFEST_NAME, "it names a file outside the bundle")
+    unlisted = sorted({entry.name for entry in folder.iterdir()} - {MANIFEST_NAME, *hashes})
+    if unlisted:
+        raise BundleAltered(unlisted[0], "it lies in the bundle, but the manifest does not list it")
+    for name, expected in hashes.items():
         try:
             actual = _hash(folder / name)
         except OSError as error:
             raise BundleAltered(name, "the file is missing or cannot be read") from error
-        if actual != entry["sha256"]:
-            raise BundleAltered(name, f"its hash is {actual[:12]}…, the manifest says {entry['sha256'][:12]}…")
+        if actual != expected:
+            raise BundleAltered(name, f"its hash is {actual[:12]}…, the manifest says {expected[:12]}…")
+
+
+def _read_manifest(manifest: bytes) -> dict[str, str]:
+    """Return the expected hash of each file, by its name."""
+    try:
+        document = json.loads(manifest)
+        version = document["format"]
+        files = document["files"] if version == FORMAT else {}
+        hashes = {str(name): str(entry["sha256"]) for name, entry in files.items()}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise BundleAltered(MANIFEST_NAME, "it cannot be read") from error
+    if version != FORMAT:
+        message = f"the bundle has format {version}; this version of tds-core reads format {FORMAT}"
+        raise BundleIncompatible(message)
+    if any(name != PurePosixPath(name).name or name != PureWindowsPath(name).name for name in hashes):
+        raise BundleAltered(MANIFEST_NAME, "it names a file outside the bundle")
+    return hashes
 
 
 def _describe(folder: Path, sha256: str) -> Bundle:
-    document = yaml.safe_load((folder / DESCRIPTION_NAME).read_text(encoding="utf-8"))
     try:
-        if tuple(document["regions"]) != REGIONS:
-            message = f"the bundle predicts {document['regions']}; this version needs {list(REGIONS)} in that order"
-            raise BundleIncompatible(message)
-        before, after = document["preprocessing"], document["postprocessing"]
-        return Bundle(
-            folder=folder,
-            identity=ModelIdentity(
-                name=document["name"],
-                version=document["version"],
-                sha256=sha256,
-                architecture=document["architecture"]["name"],
-                licence=document["licence"],
-            ),
-            preprocess=PreprocessConfig(
-                modalities=tuple(Modality(m) for m in document["modalities"]),
-                spacing_mm=float(before["spacing_mm"]),
-                clip=float(before["clip"]),
-            ),
-            postprocess=PostprocessConfig(
-                thresholds={Region(k): float(v) for k, v in after["thresholds"].items()},
-                min_lesion_ml=float(after["min_lesion_ml"]),
-                mirror=tuple(int(a) for a in after["mirror"]),
-            ),
-            description=document,
-        )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        if isinstance(error, BundleIncompatible):
-            raise
+        document = yaml.safe_load((folder / DESCRIPTION_NAME).read_text(encoding="utf-8"))
+        return _from_description(folder, sha256, document)
+    except BundleIncompatible:
+        raise
+    except (KeyError, TypeError, ValueError, AttributeError, yaml.YAMLError) as error:
         message = f"{DESCRIPTION_NAME} lacks or garbles a field: {error}"
         raise BundleIncompatible(message) from error
+
+
+def _from_description(folder: Path, sha256: str, document: Mapping[str, Any]) -> Bundle:
+    if tuple(document["regions"]) != REGIONS:
+        message = f"the bundle predicts {document['regions']}; this version needs {list(REGIONS)} in that order"
+        raise BundleIncompatible(message)
+    before, after = document["preprocessing"], document["postprocessing"]
+    return Bundle(
+        folder=folder,
+        identity=ModelIdentity(
+            name=document["name"],
+            version=document["version"],
+            sha256=sha256,
+            architecture=document["architecture"]["name"],
+            licence=document["licence"],
+        ),
+        preprocess=PreprocessConfig(
+            modalities=tuple(Modality(m) for m in document["modalities"]),
+            spacing_mm=float(before["spacing_mm"]),
+            clip=float(before["clip"]),
+        ),
+        postprocess=PostprocessConfig(
+            thresholds={Region(k): float(v) for k, v in after["thresholds"].items()},
+            min_lesion_ml=float(after["min_lesion_ml"]),
+            mirror=tuple(int(a) for a in after["mirror"]),
+        ),
+        golden_sha256=str(document["golden"]["sha256"]),
+        description=document,
+    )
 
 
 def _hash(path: Path) -> str:

@@ -89,8 +89,8 @@ class OutOfMemory(CoreError, MemoryError):
     def __init__(self, needed_bytes: int, limit_bytes: int) -> None:
         gib = 1024**3
         super().__init__(
-            f"segmenting this study needs about {needed_bytes / gib:.1f} GiB, the limit is {limit_bytes / gib:.1f} GiB; "
-            "raise the limit or use a machine with more memory"
+            f"segmenting this study needs about {needed_bytes / gib:.1f} GiB, "
+            f"the limit is {limit_bytes / gib:.1f} GiB; raise the limit or use a machine with more memory"
         )
         self.needed_bytes = needed_bytes
         self.limit_bytes = limit_bytes
@@ -101,11 +101,13 @@ class DeviceUnavailable(CoreError, RuntimeError):
 
     Attributes:
         device: What was asked for.
+        available: What there is.
     """
 
     def __init__(self, device: str, available: tuple[str, ...]) -> None:
-        super().__init__(f"no device {device!r} for inference here; available: {', '.join(available)}")
+        super().__init__(f"there is no device {device!r} for inference here; choose one of {', '.join(available)}")
         self.device = device
+        self.available = available
 
 
 class EvaluationError(CoreError, ValueError):
@@ -117,7 +119,12 @@ class TrainingError(CoreError, RuntimeError):
 
 
 class MissingDependency(CoreError, ImportError):
-    """An optional extra is not installed."""
+    """An optional extra is not installed.
+
+    Attributes:
+        package: The library that is missing.
+        extra: The extra that brings it.
+    """
 
     def __init__(self, package: str, extra: str) -> None:
         super().__init__(f"this needs {package!r}: install it with pip install 'tds-core[{extra}]'")

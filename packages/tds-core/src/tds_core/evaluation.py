@@ -6,12 +6,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
 
-from tds_data.case import Case
-from tds_data.vocabulary import REGIONS, Modality, Region
-
 from tds_core.errors import EvaluationError
 from tds_core.inference import Segmentation
 from tds_core.metrics import region_dice, region_hd95_mm
+from tds_data.case import Case
+from tds_data.vocabulary import REGIONS, Modality, Region
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,21 +8,18 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
+
+from tds_core.bundle import Bundle, load_bundle
+from tds_core.engine import Engine, open_engine, padded_shape
+from tds_core.lesions import drop_small_lesions, find_lesions, region_volumes_ml
+from tds_core.memory import check_memory
+from tds_core.metrics import region_dice
 from tds_data.case import Case
 from tds_data.preprocess import Prepared, prepare, region_labels, restore
 from tds_data.quality import check_case, refuse_errors
 from tds_data.report import LesionReport, QualityFlag
 from tds_data.vocabulary import REGIONS
 from tds_data.volume import Volume
-
-from tds_core._openvino import OpenVinoEngine
-from tds_core.bundle import Bundle, load_bundle
-from tds_core.engine import Engine
-from tds_core.lesions import drop_small_lesions, find_lesions, region_volumes_ml
-from tds_core.memory import check_memory
-from tds_core.metrics import region_dice
-
-_MULTIPLE = 8
 
 ProgressCallback = Callable[[str], None]
 """Called with the name of each stage as it begins."""
@@ -101,7 +98,7 @@ def segment(
         refuse_errors(flags)
     with watch.stage("model"):
         bundle = bundle or load_bundle()
-        engine = engine or OpenVinoEngine(bundle.graph, device=options.device)
+        engine = engine or open_engine(bundle.graph, device=options.device)
     with watch.stage("preprocess"):
         prepared = prepare(case, bundle.preprocess)
         check_memory(case, prepared, options.max_bytes)
@@ -124,15 +121,16 @@ def predict(engine: Engine, tensor: NDArray[np.float32], mirror: tuple[int, ...]
         mirror: Axes that are mirrored in turn, in all combinations.
     """
     shape = tensor.shape[1:]
-    padded = np.pad(tensor, [(0, 0), *((0, -n % _MULTIPLE) for n in shape)])
+    padded = np.pad(tensor, [(0, 0), *((0, p - n) for n, p in zip(shape, padded_shape(shape), strict=True))])
     total = np.zeros((len(REGIONS), *padded.shape[1:]), dtype=np.float32)
-    flips = [f for n in range(len(mirror) + 1) for f in itertools.combinations(mirror, n)]
+    flips = [flip for size in range(len(mirror) + 1) for flip in itertools.combinations(mirror, size)]
     for flip in flips:
-        axes = tuple(a + 1 for a in flip)
+        axes = tuple(axis + 1 for axis in flip)
         logits = engine.infer(np.ascontiguousarray(np.flip(padded, axes))[None])[0]
         total += np.flip(_sigmoid(logits), axes)
+    total /= len(flips)
     x, y, z = shape
-    return total[:, :x, :y, :z] / np.float32(len(flips))
+    return total[:, :x, :y, :z]
 
 
 def coarse_labels(probabilities: NDArray[np.float32], bundle: Bundle) -> NDArray[np.uint8]:
@@ -153,9 +151,7 @@ def _labels(probabilities: NDArray[np.float32], prepared: Prepared, bundle: Bund
     return drop_small_lesions(labels, bundle.postprocess.min_lesion_ml / prepared.grid.voxel_volume_ml)
 
 
-def _report(
-    case: Case, mask: Volume, flags: tuple[QualityFlag, ...], bundle: Bundle, *, phantom: bool
-) -> LesionReport:
+def _report(case: Case, mask: Volume, flags: tuple[QualityFlag, ...], bundle: Bundle, *, phantom: bool) -> LesionReport:
     dice = None if case.reference is None else region_dice(mask.voxels, case.reference.voxels)
     return LesionReport(
         case=case.name,
@@ -171,7 +167,7 @@ def _report(
 
 def _sigmoid(logits: NDArray[np.float32]) -> NDArray[np.float32]:
     # tanh neither overflows nor branches.
-    half = np.tanh(logits * np.float32(0.5))
-    half += 1
-    half *= np.float32(0.5)
-    return half
+    result: NDArray[np.float32] = np.tanh(logits * np.float32(0.5))
+    result += 1
+    result *= np.float32(0.5)
+    return result

@@ -1,16 +1,19 @@
 """Lesions of a mask: connected components of the whole tumour, measured in millimetres and millilitres."""
 
+from typing import Final
+
 import cc3d
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import ConvexHull, QhullError
+from scipy.spatial import ConvexHull
 from scipy.spatial.distance import pdist
+
 from tds_data.report import Lesion, Point
 from tds_data.vocabulary import REGION_LABELS, REGIONS, Region
 from tds_data.volume import Volume
 
-_CONNECTIVITY = 26
-_MIN_HULL_POINTS = 5
+_CONNECTIVITY: Final = 26
+_FLAT: Final = 1e-9
 
 
 def find_lesions(mask: Volume) -> tuple[Lesion, ...]:
@@ -88,14 +91,9 @@ def longest_diameter_mm(inside: NDArray[np.bool_], ras_from_voxel: NDArray[np.fl
         inside: Boolean array of shape (x, y, z) with at least one true voxel.
         ras_from_voxel: Affine of the array; only its axes matter.
     """
-    indices = _extremes(inside)
-    points = indices @ ras_from_voxel[:3, :3].T
-    if len(points) >= _MIN_HULL_POINTS:
-        try:
-            points = points[ConvexHull(points).vertices]
-        except QhullError:  # flat: all voxels lie in one plane or on one line
-            points = points[_outline(points)]
-    return float(pdist(points).max()) if len(points) > 1 else 0.0
+    corners = _extremes(inside)
+    points = corners[_hull(corners)] @ ras_from_voxel[:3, :3].T
+    return float(pdist(points).max(initial=0.0))
 
 
 def _extremes(inside: NDArray[np.bool_]) -> NDArray[np.int64]:
@@ -107,14 +105,20 @@ def _extremes(inside: NDArray[np.bool_]) -> NDArray[np.int64]:
     return np.concatenate([np.stack([x, y, first], axis=1), np.stack([x, y, last], axis=1)])
 
 
-def _outline(points: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Return candidates for the farthest pair of flat points: the extremes along many directions of their plane."""
-    centred = points - points.mean(axis=0)
-    _, _, axes = np.linalg.svd(centred, full_matrices=False)
-    flat = centred @ axes[:2].T
-    if np.allclose(flat[:, 1], 0):
-        return np.array([flat[:, 0].argmin(), flat[:, 0].argmax()])
-    return ConvexHull(flat).vertices.astype(np.int64)
+def _hull(indices: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return which points span the convex hull, in as many dimensions as they fill.
+
+    Works on voxel indices, where flat is exactly flat; an affine keeps the corners of a hull.
+    """
+    centred = indices - indices.mean(axis=0)
+    _, spread, axes = np.linalg.svd(centred, full_matrices=False)
+    dimensions = int(np.count_nonzero(spread > _FLAT * max(1.0, spread[0])))
+    along = centred @ axes[:dimensions].T
+    if dimensions == 0:
+        return np.zeros(1, np.int64)
+    if dimensions == 1:
+        return np.array([along.argmin(), along.argmax()])
+    return np.asarray(ConvexHull(along).vertices, dtype=np.int64)
 
 
 def _point(values: NDArray[np.float64]) -> Point:

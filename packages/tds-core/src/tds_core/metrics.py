@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import binary_erosion, generate_binary_structure
 from scipy.spatial import cKDTree
+
 from tds_data.geometry import bounding_box
 from tds_data.vocabulary import REGION_LABELS, REGIONS, Region
 
@@ -93,4 +94,5 @@ def _surface_mm(mask: Mask, spacing_mm: tuple[float, float, float]) -> NDArray[n
         return np.empty((0, 3))
     inside = mask[box.slices]
     surface = inside & ~binary_erosion(inside, generate_binary_structure(3, 1))
-    return (np.argwhere(surface) + np.array(box.start)) * np.array(spacing_mm)
+    places: NDArray[np.float64] = (np.argwhere(surface) + np.array(box.start)) * np.array(spacing_mm)
+    return places

@@ -1,18 +1,36 @@
 """Random changes of a patch: place, contrast, noise, resolution and missing sequences."""
 
 from dataclasses import dataclass
+from typing import Final, Protocol, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from tds_core.errors import TrainingError
 from tds_core.training.config import SamplingConfig
 from tds_core.training.mixing import fill_shape, paste_cube, place, rotation
 from tds_core.training.samples import Cube, Sample
 
-_CHANNELS = 4
-_OVERHANG = 6.0
+T_co = TypeVar("T_co", covariant=True)
+
+_CHANNELS: Final = 4
+_OVERHANG: Final = 6.0
+_INSIDE: Final = 0.5
+_MAX_CUBES: Final = 3
+_WHOLE_TUMOUR_SHARE: Final = 0.5
+_BLUR_SHARE: Final = 0.15
+_NOISE_SHARE: Final = 0.3
+_GAMMA_SHARE: Final = 0.3
+_GAMMA_RANGE: Final = (-3.0, 5.0)
+_BIAS_SHARE: Final = 0.3
+
+
+class _Indexable(Protocol[T_co]):
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int, /) -> T_co: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,12 +43,24 @@ class Sources:
         cubes: Real lesions of other patients; may be empty.
         outlines: For each patient, outlines of real tumours on that patient's grid: a uint8 tensor of shape
             (n, 3, x, y, z), shares of 255; may be empty.
+
+    Raises:
+        TrainingError: If there are no patients, or outlines that do not fit them, or outlines and no cube to fill them.
     """
 
     patients: tuple[Sample, ...]
     phantoms: tuple[Sample, ...] = ()
     cubes: tuple[Cube, ...] = ()
     outlines: tuple[Tensor, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.patients:
+            raise TrainingError("there is nobody to train on; the folder of cases holds validation patients only")
+        if self.outlines and len(self.outlines) != len(self.patients):
+            message = f"{len(self.outlines)} stocks of outlines for {len(self.patients)} patients; give one for each"
+            raise TrainingError(message)
+        if self.outlines and not self.cubes:
+            raise TrainingError("outlines are filled with what lesion cubes look like; give lesion cubes too")
 
 
 def draw_patch(sources: Sources, config: SamplingConfig, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
@@ -45,25 +75,9 @@ def draw_patch(sources: Sources, config: SamplingConfig, rng: np.random.Generato
         Float32 tensors of shape (4, p, p, p) with z-scores and (3, p, p, p) with the shares of WT, TC, ET.
     """
     if sources.phantoms and rng.random() < config.phantom_share:
-        host = sources.phantoms[int(rng.integers(len(sources.phantoms)))]
-        image, regions, _ = _crop(host, None, config, rng)
-        return change_image(image, config, rng), regions
-    index = int(rng.integers(len(sources.patients)))
-    kind = rng.random()
-    wants_shape = bool(sources.outlines) and kind < config.shape_share
-    outline = None
-    if wants_shape:
-        stock = sources.outlines[index]
-        outline = stock[int(rng.integers(len(stock)))].float() / 255
-    image, regions, outline = _crop(sources.patients[index], outline, config, rng)
-    if outline is not None:
-        complete = [cube for cube in sources.cubes if not np.isnan(cube.label_mean).any()] or sources.cubes
-        cube = complete[int(rng.integers(len(complete)))]
-        image, regions = fill_shape(image, regions, outline, cube, rng)
-    elif sources.cubes and kind < config.shape_share + config.cube_share:
-        for _ in range(int(rng.integers(1, 4))):
-            cube = sources.cubes[int(rng.integers(len(sources.cubes)))]
-            image, regions = paste_cube(image, regions, cube, rng)
+        image, regions, _ = _crop(_pick(sources.phantoms, rng), None, config, rng)
+    else:
+        image, regions = _draw_patient(sources, config, rng)
     return change_image(image, config, rng), regions
 
 
@@ -81,15 +95,36 @@ def change_image(image: Tensor, config: SamplingConfig, rng: np.random.Generator
         changed = _contrast(channel, rng)
         if rng.random() < config.thick_slice_share:
             changed = _thick_slices(changed, rng)
-        elif rng.random() < 0.15:
+        elif rng.random() < _BLUR_SHARE:
             changed = functional.avg_pool3d(changed[None], 3, 1, 1)[0]
         channels.append(changed)
     changed = torch.stack(channels)
-    if rng.random() < 0.3:
+    if rng.random() < _NOISE_SHARE:
         seeds = torch.Generator().manual_seed(int(rng.integers(2**31)))
         changed = changed + torch.randn(changed.shape, generator=seeds) * float(rng.uniform(0.02, 0.25))
     changed = changed * brain
     return changed * _kept(config, rng)[:, None, None, None]
+
+
+def _draw_patient(sources: Sources, config: SamplingConfig, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+    """Return a patch of a real patient: as it is, with a tumour of another's shape or with lesions of others."""
+    index = int(rng.integers(len(sources.patients)))
+    kind = rng.random()
+    outline = None
+    if sources.outlines and kind < config.shape_share:
+        outline = _pick(sources.outlines[index], rng).float() / 255
+    image, regions, outline = _crop(sources.patients[index], outline, config, rng)
+    if outline is not None:
+        complete = tuple(cube for cube in sources.cubes if not np.isnan(cube.label_mean).any())
+        return fill_shape(image, regions, outline, _pick(complete or sources.cubes, rng), rng)
+    if sources.cubes and kind < config.shape_share + config.cube_share:
+        for _ in range(int(rng.integers(1, _MAX_CUBES + 1))):
+            image, regions = paste_cube(image, regions, _pick(sources.cubes, rng), rng)
+    return image, regions
+
+
+def _pick(items: _Indexable[T_co], rng: np.random.Generator) -> T_co:
+    return items[int(rng.integers(len(items)))]
 
 
 def _kept(config: SamplingConfig, rng: np.random.Generator) -> Tensor:
@@ -102,11 +137,11 @@ def _kept(config: SamplingConfig, rng: np.random.Generator) -> Tensor:
 
 def _contrast(channel: Tensor, rng: np.random.Generator) -> Tensor:
     changed = channel
-    if rng.random() < 0.3:
-        low, high = -3.0, 5.0
+    if rng.random() < _GAMMA_SHARE:
+        low, high = _GAMMA_RANGE
         share = ((changed - low) / (high - low)).clamp(0, 1)
         changed = share ** float(np.exp(rng.uniform(-0.4, 0.4))) * (high - low) + low
-    if rng.random() < 0.3:
+    if rng.random() < _BIAS_SHARE:
         bias = torch.from_numpy(rng.normal(0, 0.25, (1, 1, 4, 4, 4)).astype(np.float32))
         field = functional.interpolate(bias, size=tuple(channel.shape), mode="trilinear", align_corners=True)[0, 0]
         changed = changed + field * (changed + 3.0) / 3.0
@@ -124,22 +159,25 @@ def _thick_slices(channel: Tensor, rng: np.random.Generator) -> Tensor:
 def _crop(
     host: Sample, outline: Tensor | None, config: SamplingConfig, rng: np.random.Generator
 ) -> tuple[Tensor, Tensor, Tensor | None]:
-    patch = torch.Size([config.patch] * 3)
-    wanted = host.regions if outline is None else outline
-    if rng.random() < config.foreground_share:
-        # The rarest region present is chosen half of the time.
-        channel = 0 if rng.random() < 0.5 else int(rng.integers(1, 3))
-        spots = torch.nonzero(wanted[channel] > 0.5)
-        spots = spots if len(spots) else torch.nonzero(wanted[0] > 0.5)
-    else:
-        spots = torch.nonzero(host.image[0] != 0)
-    spots = spots if len(spots) else torch.nonzero(host.image[0] != 0)
-    centre = spots[int(rng.integers(len(spots)))].float()
+    centre = _centre(host.image, host.regions if outline is None else outline, config, rng)
     target = _target(centre, host.image.shape[1:], config.patch, rng)
     stack = [host.image, host.regions] if outline is None else [host.image, host.regions, outline]
     matrix = rotation(rng, max_degrees=15, scale=(0.85, 1.2))
-    moved = place(torch.cat(stack), matrix, centre, target, patch)
+    moved = place(torch.cat(stack), matrix, centre, target, torch.Size([config.patch] * 3))
     return moved[:4], moved[4:7], None if outline is None else moved[7:]
+
+
+def _centre(image: Tensor, wanted: Tensor, config: SamplingConfig, rng: np.random.Generator) -> Tensor:
+    """Return a voxel inside the wanted tumour or anywhere in the head."""
+    spots = torch.empty(0, 3)
+    if rng.random() < config.foreground_share:
+        # Half of the time the whole tumour, else its core or its enhancing part where there is one.
+        region = 0 if rng.random() < _WHOLE_TUMOUR_SHARE else int(rng.integers(1, len(wanted)))
+        spots = torch.nonzero(wanted[region] > _INSIDE)
+        spots = spots if len(spots) else torch.nonzero(wanted[0] > _INSIDE)
+    spots = spots if len(spots) else torch.nonzero(image[0] != 0)
+    spots = spots if len(spots) else torch.nonzero((image != 0).any(0))
+    return _pick(spots, rng).float()
 
 
 def _target(centre: Tensor, shape: torch.Size, patch: int, rng: np.random.Generator) -> Tensor:

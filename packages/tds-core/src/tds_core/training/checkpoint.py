@@ -1,15 +1,18 @@
 """Checkpoints of a training run: written whole or not at all, read without running any code in them."""
 
 import os
-import pickle
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any, Final
 
 import torch
 from torch import nn
 
 from tds_core.errors import TrainingError
 
-CHECKPOINT_NAME = "checkpoint.pt"
+CHECKPOINT_NAME: Final = "checkpoint.pt"
 """Name of the checkpoint in a run folder."""
 
 
@@ -51,15 +54,47 @@ def load_checkpoint(folder: Path, network: nn.Module, average: nn.Module, optimi
     Raises:
         TrainingError: If the checkpoint is damaged or belongs to another network.
     """
-    path = folder / CHECKPOINT_NAME
-    if not path.exists():
+    if not (folder / CHECKPOINT_NAME).exists():
         return 0
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+    with _translated(folder):
+        state = _read(folder)
         network.load_state_dict(state["network"])
         average.load_state_dict(state["average"])
         optimiser.load_state_dict(state["optimiser"])
         return int(state["step"])
-    except (RuntimeError, ValueError, KeyError, EOFError, pickle.UnpicklingError) as error:
-        message = f"{CHECKPOINT_NAME} in {folder.name!r} is damaged or of another network: {type(error).__name__}"
+
+
+def load_average(folder: Path, network: nn.Module) -> int:
+    """Return the steps done after giving a network the averaged weights of a run.
+
+    Args:
+        folder: Run folder.
+        network: Receives the weights.
+
+    Raises:
+        TrainingError: If there is no checkpoint, or it is damaged or of another network.
+    """
+    with _translated(folder):
+        state = _read(folder)
+        network.load_state_dict(state["average"])
+        return int(state["step"])
+
+
+def _read(folder: Path) -> dict[str, Any]:
+    state: dict[str, Any] = torch.load(folder / CHECKPOINT_NAME, map_location="cpu", weights_only=True)
+    return state
+
+
+@contextmanager
+def _translated(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError as error:
+        message = f"there is no {CHECKPOINT_NAME} in {folder.name!r}; train first"
+        raise TrainingError(message) from error
+    except (RuntimeError, ValueError, TypeError, LookupError, AttributeError, EOFError, UnpicklingError) as error:
+        message = (
+            f"{CHECKPOINT_NAME} in {folder.name!r} is damaged or of another network ({type(error).__name__}); "
+            "delete it to start afresh, or go back to the configuration that it was made with"
+        )
         raise TrainingError(message) from error

@@ -5,17 +5,17 @@ point at the bytes of the safetensors file (ONNX external data) and are cast to 
 OpenVINO read the same numbers from the same place.
 """
 
-import io
 import json
+import math
 import struct
 from copy import deepcopy
 from pathlib import Path
+from typing import Final
 
-import numpy as np
 import onnx
 import torch
 from onnx import TensorProto, helper
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import nn
 
 from tds_core.bundle import GRAPH_NAME, WEIGHTS_NAME
@@ -23,8 +23,10 @@ from tds_core.errors import TrainingError
 from tds_core.training.config import NetworkConfig
 from tds_core.training.network import build_network
 
-_OPSET = 21
-_EXAMPLE = (1, 4, 24, 32, 40)
+_OPSET: Final = 21
+_EXAMPLE: Final = (1, 4, 24, 32, 40)
+_MAX_INLINE: Final = 64
+"""Tensors of the graph with more numbers than this are weights and must be in the weights file."""
 
 
 def write_network(folder: Path, network: nn.Module) -> None:
@@ -52,8 +54,6 @@ def read_network(folder: Path, config: NetworkConfig) -> nn.Module:
         folder: The bundle.
         config: Shape of the network.
     """
-    from safetensors.torch import load_file  # noqa: PLC0415  # only this function reads
-
     network = build_network(config)
     network.load_state_dict({k: v.float() for k, v in load_file(folder / WEIGHTS_NAME).items()})
     return network.eval()
@@ -98,9 +98,7 @@ def export_graph(network: nn.Module) -> onnx.ModelProto:
     if program is None:  # pragma: no cover  # only without dynamo
         message = "torch exported nothing"
         raise TrainingError(message)
-    stream = io.BytesIO()
-    program.save(stream)
-    graph = onnx.load_from_string(stream.getvalue())
+    graph: onnx.ModelProto = program.model_proto
     _strip_origin(graph)
     return graph
 
@@ -120,7 +118,7 @@ def point_at_weights(graph: onnx.ModelProto, weights: Path) -> None:
     for tensor in graph.graph.initializer:
         entry = header.get(tensor.name)
         if entry is None:
-            if np.prod(tensor.dims) > 64:
+            if math.prod(tensor.dims) > _MAX_INLINE:
                 message = f"tensor {tensor.name!r} of the graph is not among the weights"
                 raise TrainingError(message)
             kept.append(tensor)
@@ -147,7 +145,8 @@ def _reference(name: str, dims: list[int], location: str, offsets: list[int], ba
 def _safetensors_header(path: Path) -> tuple[dict[str, dict[str, list[int]]], int]:
     with path.open("rb") as file:
         (size,) = struct.unpack("<Q", file.read(8))
-        return json.loads(file.read(size)), 8 + size
+        header: dict[str, dict[str, list[int]]] = json.loads(file.read(size))
+    return header, 8 + size
 
 
 def _strip_origin(graph: onnx.ModelProto) -> None:

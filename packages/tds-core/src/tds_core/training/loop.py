@@ -1,29 +1,36 @@
-"""The training loop: patches in, averaged weights out."""
+"""The training loop: patches in, averaged weights out.
 
-import logging
+A run is a function of its configuration and sources: the initial weights follow from the seed, patch `i` from the seed
+and `i`, and a run that was stopped goes on from its last checkpoint as if nothing had happened.
+"""
+
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import torch
-from monai.losses import DiceLoss
+from monai.losses.dice import DiceLoss
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset
 
+from tds_core.engine import MULTIPLE
 from tds_core.training.augment import Sources, draw_patch
 from tds_core.training.checkpoint import load_checkpoint, save_checkpoint
 from tds_core.training.config import OptimiserConfig, SamplingConfig, TrainingConfig
 from tds_core.training.network import build_network
 from tds_core.training.samples import Sample
 
-log = logging.getLogger(__name__)
-
-_EPS = 1e-6
+_EPS: Final = 1e-6
+_INSIDE: Final = 0.5
+_REPORT_EVERY: Final = 25
+_GPU_WORKERS: Final = 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,31 +90,27 @@ def train(
         validation: Patients that are only measured.
         folder: Run folder; `checkpoint.pt` is kept there.
         report: Called every 25 steps and after each validation.
+
+    Raises:
+        TrainingError: If the checkpoint is damaged or of another network.
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    torch.manual_seed(config.seed)
-    network = build_network(config.network).to(device)
+    network = _initial_network(config).to(device)
     average = deepcopy(network).requires_grad_(requires_grad=False)
     opt = config.optimiser
     optimiser = torch.optim.AdamW(network.parameters(), lr=opt.learning_rate, weight_decay=opt.weight_decay)
     start = load_checkpoint(folder, network, average, optimiser)
-    losses: list[float] = []
-    clock = time.perf_counter()
+    tally = _Tally()
     for step, (image, regions) in enumerate(_batches(config, sources, start), start=start + 1):
-        for group in optimiser.param_groups:
-            group["lr"] = learning_rate(opt, step)
-        losses.append(_step(network, optimiser, image.to(device), regions.to(device), opt.clip_norm))
-        decay = min(opt.average_decay, (1 + step) / (10 + step))
-        _follow(average, network, decay)
-        last = step == opt.steps
-        if step % config.checkpoint_every == 0 or last:
+        _set_rate(optimiser, learning_rate(opt, step))
+        tally.losses.append(_step(network, optimiser, image.to(device), regions.to(device), opt.clip_norm))
+        _follow(average, network, min(opt.average_decay, (1 + step) / (10 + step)))
+        if _due(step, config.checkpoint_every, opt.steps):
             save_checkpoint(folder, network, average, optimiser, step)
-        due = step % config.validate_every == 0 or last
-        if step % 25 == 0 or due:
-            pace = (time.perf_counter() - clock) / len(losses)
-            dice = {s.name: coarse_dice(average, s) for s in validation} if due else None
-            report(Progress(step=step, loss=float(np.mean(losses)), seconds_per_step=pace, dice=dice))
-            losses, clock = [], time.perf_counter()
+        measure = _due(step, config.validate_every, opt.steps)
+        if measure or step % _REPORT_EVERY == 0:
+            dice = {sample.name: coarse_dice(average, sample) for sample in validation} if measure else None
+            report(tally.close(step, dice))
     return average
 
 
@@ -119,7 +122,8 @@ def learning_rate(config: OptimiserConfig, step: int) -> float:
         step: Step number, from 1.
     """
     warm = min(1.0, step / max(1, config.warmup_steps))
-    return config.learning_rate * warm * max(_EPS, 1 - (step - 1) / config.steps) ** config.power
+    left = max(_EPS, 1 - (step - 1) / config.steps)
+    return float(config.learning_rate * warm * left**config.power)
 
 
 def segmentation_loss(logits: Tensor, target: Tensor) -> Tensor:
@@ -142,7 +146,7 @@ def coarse_dice(network: nn.Module, sample: Sample) -> tuple[float, float, float
         sample: The patient.
     """
     logits = predict(network, sample.image)
-    found, truth = logits > 0, sample.regions > 0.5
+    found, truth = logits > 0, sample.regions > _INSIDE
     both = (found & truth).sum((1, 2, 3)) * 2.0
     total = found.sum((1, 2, 3)) + truth.sum((1, 2, 3))
     wt, tc, et = torch.where(total > 0, both / total.clamp(min=1), 1.0).tolist()
@@ -150,21 +154,43 @@ def coarse_dice(network: nn.Module, sample: Sample) -> tuple[float, float, float
 
 
 def predict(network: nn.Module, image: Tensor) -> Tensor:
-    """Return logits of shape (3, x, y, z) for a whole image, padded to a multiple of 8 and cut back.
+    """Return float32 logits of shape (3, x, y, z) for a whole image, padded to a multiple of 8 and cut back.
 
     Args:
         network: The network.
         image: Float32 tensor of shape (4, x, y, z).
     """
     shape = image.shape[1:]
-    pad = [p for n in reversed(shape) for p in (0, -n % 8)]
+    pad = [p for n in reversed(shape) for p in (0, -n % MULTIPLE)]
     device = next(network.parameters()).device
-    was = network.training
+    was_training = network.training
     network.eval()
     with torch.inference_mode(), torch.autocast(device.type, dtype=torch.bfloat16):
-        logits = network(functional.pad(image, pad)[None].to(device))
-    network.train(was)
+        logits: Tensor = network(functional.pad(image, pad)[None].to(device))
+    network.train(was_training)
     return logits[0, :, : shape[0], : shape[1], : shape[2]].float().cpu()
+
+
+@dataclass(slots=True, kw_only=True)
+class _Tally:
+    """Losses and time since the last report."""
+
+    losses: list[float] = field(default_factory=list)
+    since: float = field(default_factory=time.perf_counter)
+
+    def close(self, step: int, dice: dict[str, tuple[float, float, float]] | None) -> Progress:
+        """Return the report and begin the next one."""
+        pace = (time.perf_counter() - self.since) / len(self.losses)
+        progress = Progress(step=step, loss=float(np.mean(self.losses)), seconds_per_step=pace, dice=dice)
+        self.losses, self.since = [], time.perf_counter()
+        return progress
+
+
+def _initial_network(config: TrainingConfig) -> nn.Module:
+    # MONAI draws initial weights from torch's global generator; it is put back as it was.
+    with torch.random.fork_rng():
+        torch.manual_seed(config.seed)
+        return build_network(config.network)
 
 
 def _batches(config: TrainingConfig, sources: Sources, start: int) -> Iterator[tuple[Tensor, Tensor]]:
@@ -173,17 +199,29 @@ def _batches(config: TrainingConfig, sources: Sources, start: int) -> Iterator[t
         sources,
         config.sampling,
         seed=config.seed,
-        length=(config.optimiser.steps - start) * size,
+        length=max(0, config.optimiser.steps - start) * size,
         start=start * size,
     )
-    workers = 1 if not torch.cuda.is_available() else 12
-    loader = DataLoader(stream, batch_size=size, num_workers=workers, prefetch_factor=4, worker_init_fn=_quiet_worker)
-    yield from loader
+    workers = min(_GPU_WORKERS, os.cpu_count() or 1) if torch.cuda.is_available() else 1
+    yield from DataLoader(
+        stream, batch_size=size, num_workers=workers, prefetch_factor=4, worker_init_fn=_make_worker_modest
+    )
 
 
-def _quiet_worker(_: int) -> None:
+def _make_worker_modest(_: int) -> None:
     torch.set_num_threads(1)
-    os.nice(10)  # the trainer's threads wait for each other: a loader that takes a core from one stalls them all
+    if sys.platform != "win32":
+        # The trainer's threads wait for each other: a loader that takes a core from one stalls them all.
+        os.nice(10)
+
+
+def _due(step: int, every: int, last: int) -> bool:
+    return step % every == 0 or step == last
+
+
+def _set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
+    for group in optimiser.param_groups:
+        group["lr"] = rate
 
 
 def _step(network: nn.Module, optimiser: torch.optim.Optimizer, image: Tensor, regions: Tensor, clip: float) -> float:
@@ -191,7 +229,7 @@ def _step(network: nn.Module, optimiser: torch.optim.Optimizer, image: Tensor, r
         logits = network(image)
     loss = segmentation_loss(logits.float(), regions)
     optimiser.zero_grad(set_to_none=True)
-    loss.backward()
+    torch.autograd.backward(loss)
     nn.utils.clip_grad_norm_(network.parameters(), clip)
     optimiser.step()
     return loss.item()

@@ -1,8 +1,10 @@
 """Lesions of other patients, mixed into a patch.
 
-Two ways, after the idea of mixing lesions between patients (Zhang et al. 2021, CarveMix, arXiv:2108.06883): a real lesion
-cube is blended in, or a real tumour's outline is filled with the intensities that another patient's tumour shows.
+Two ways, after the idea of mixing lesions between patients (Zhang et al. 2021, CarveMix, arXiv:2108.06883): a real
+lesion cube is blended in, or a real tumour's outline is filled with the intensities of another patient's tumour.
 """
+
+from typing import Final
 
 import numpy as np
 import torch
@@ -12,8 +14,10 @@ from torch.nn import functional
 
 from tds_core.training.samples import Cube
 
-_RAMP_VOXELS = 3.0
-_MIN_ALPHA = 0.5
+_RAMP_VOXELS: Final = 3.0
+_MIN_ALPHA: Final = 0.5
+_INSIDE: Final = 0.5
+_WHOLE_CUBE_SHARE: Final = 0.3
 
 
 def rotation(rng: np.random.Generator, *, max_degrees: float, scale: tuple[float, float]) -> Tensor:
@@ -74,8 +78,8 @@ def paste_cube(image: Tensor, regions: Tensor, cube: Cube, rng: np.random.Genera
     if len(spots) == 0:
         return image, regions
     target = spots[int(rng.integers(len(spots)))].float()
-    source = torch.cat([cube.image, cube.regions, _window(cube, whole=bool(rng.random() < 0.3))[None]])
-    lesion = torch.nonzero(cube.regions[0] > 0.5).float()
+    source = torch.cat([cube.image, cube.regions, _window(cube, whole=bool(rng.random() < _WHOLE_CUBE_SHARE))[None]])
+    lesion = torch.nonzero(cube.regions[0] > _INSIDE).float()
     centre = lesion.mean(0) if len(lesion) else torch.tensor(cube.image.shape[1:]) / 2.0
     moved = place(source, rotation(rng, max_degrees=30, scale=(0.8, 1.3)), centre, target, image.shape[1:])
     alpha = moved[-1] * brain

@@ -1,6 +1,6 @@
 """Networks by configuration."""
 
-from monai.networks.nets import SegResNet
+from monai.networks.nets.segresnet import SegResNet
 from torch import nn
 
 from tds_core.training.config import NetworkConfig

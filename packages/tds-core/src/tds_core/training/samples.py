@@ -1,26 +1,29 @@
 """Patients, lesion cubes and tumour shapes as the trainer holds them in memory."""
 
 import logging
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Final
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from tds_data.case import Case
-from tds_data.geometry import resample
-from tds_data.preprocess import PreprocessConfig, prepare, prepare_reference
-from tds_data.vocabulary import REGION_LABELS, REGIONS
 from torch import Tensor
 
 from tds_core.errors import ConfigError, TrainingError
 from tds_core.training.config import DataConfig
+from tds_data.case import Case
+from tds_data.geometry import resample
+from tds_data.preprocess import PreprocessConfig, prepare, prepare_reference
+from tds_data.vocabulary import REGION_LABELS, REGIONS, Label
 
 log = logging.getLogger(__name__)
 
-_MIN_LABEL_VOXELS = 30
-_OLD_ET, _NEW_ET = 4, 3
+_MIN_LABEL_VOXELS: Final = 30
+_OLD_ET: Final = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,13 +93,11 @@ def load_cubes(path: Path, exclude: Sequence[str], spacing_mm: float) -> tuple[C
     Raises:
         ConfigError: If the file cannot be read.
     """
-    with _open(path) as archive:
-        x, y, scale = archive["x"], archive["y"], float(archive["scale"])
-        names, spacing = archive["case"], archive["spacing_mm"]
+    x, scale, y, names, spacing = _read_arrays(path, "x", "scale", "y", "case", "spacing_mm")
     kept = [i for i, name in enumerate(names) if not _excluded(str(name), exclude)]
     log.info("lesion cubes loaded", extra={"kept": len(kept), "excluded": len(names) - len(kept)})
     factors = _factors(spacing, spacing_mm)
-    return tuple(_cube(x[i].astype(np.float32) * scale, y[i], factors) for i in kept)
+    return tuple(_cube(x[i].astype(np.float32) * float(scale), y[i], factors) for i in kept)
 
 
 def load_shapes(path: Path, exclude: Sequence[str]) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
@@ -112,16 +113,13 @@ def load_shapes(path: Path, exclude: Sequence[str]) -> tuple[NDArray[np.uint8], 
     Raises:
         ConfigError: If the file cannot be read.
     """
-    with _open(path) as archive:
-        seg, names, spacing = archive["seg"], archive["case"], archive["spacing_mm"]
+    seg, names, spacing = _read_arrays(path, "seg", "case", "spacing_mm")
     kept = [i for i, name in enumerate(names) if not _excluded(str(name), exclude)]
     shapes = seg[kept][:, ::-1, ::-1, :]
-    return np.where(shapes == _OLD_ET, np.uint8(_NEW_ET), shapes), np.asarray(spacing, np.float64)
+    return np.where(shapes == _OLD_ET, np.uint8(Label.ET), shapes), np.asarray(spacing, np.float64)
 
 
-def shape_regions(
-    labels: NDArray[np.uint8], spacing: NDArray[np.float64], sample: Sample, spacing_mm: float
-) -> Tensor:
+def shape_regions(labels: NDArray[np.uint8], spacing: NDArray[np.float64], sample: Sample, spacing_mm: float) -> Tensor:
     """Return a whole-head label map as regions on a sample's grid, at its own place in the head.
 
     Args:
@@ -133,7 +131,7 @@ def shape_regions(
     Returns:
         Float32 tensor of shape (3, x, y, z).
     """
-    start = [int(round(o / s)) for o, s in zip(sample.origin, spacing, strict=True)]
+    start = [round(o / s) for o, s in zip(sample.origin, spacing, strict=True)]
     x, y, z = (slice(min(a, n), n) for a, n in zip(start, labels.shape, strict=True))
     return _regions(labels[x, y, z], _factors(spacing, spacing_mm), tuple(sample.image.shape[1:]))
 
@@ -147,16 +145,13 @@ def preprocessing(config: DataConfig) -> PreprocessConfig:
     return PreprocessConfig(spacing_mm=config.spacing_mm)
 
 
-def _open(path: Path) -> "np.lib.npyio.NpzFile":
+def _read_arrays(path: Path, *names: str) -> list[NDArray[Any]]:
     try:
-        archive = np.load(path, allow_pickle=False)
-    except (OSError, ValueError) as error:
-        message = f"cannot read {path.name!r}: {error}"
+        with np.load(path, allow_pickle=False) as archive:
+            return [archive[name] for name in names]
+    except (OSError, ValueError, TypeError, KeyError, BadZipFile, zlib.error) as error:
+        message = f"cannot read {path.name!r}: {error}; it must be an NPZ file with {', '.join(names)}"
         raise ConfigError(message) from error
-    if not isinstance(archive, np.lib.npyio.NpzFile):
-        message = f"{path.name!r} is not an NPZ archive"
-        raise ConfigError(message)
-    return archive
 
 
 def _excluded(name: str, exclude: Sequence[str]) -> bool:
@@ -176,11 +171,11 @@ def _regions(labels: NDArray[np.uint8], factors: tuple[float, float, float], sha
 
 def _cube(image: NDArray[np.float32], labels: NDArray[np.uint8], factors: tuple[float, float, float]) -> Cube:
     image, labels = image[:, ::-1, ::-1], labels[::-1, ::-1]
-    labels = np.where(labels == _OLD_ET, np.uint8(_NEW_ET), labels)
+    labels = np.where(labels == _OLD_ET, np.uint8(Label.ET), labels)
     x, y, z = (int(n / f) for n, f in zip(labels.shape, factors, strict=True))
     mean = np.full((3, len(image)), np.nan, np.float32)
     std = mean.copy()
-    for label in (1, 2, 3):
+    for label in (Label.NCR, Label.ED, Label.ET):
         inside = labels == label
         if np.count_nonzero(inside) >= _MIN_LABEL_VOXELS:
             mean[label - 1] = image[:, inside].mean(axis=1)
@@ -192,6 +187,3 @@ def _cube(image: NDArray[np.float32], labels: NDArray[np.uint8], factors: tuple[
         label_mean=mean,
         label_std=std,
     )
-
-
-__all__ = ["Cube", "Sample", "load_cubes", "load_shapes", "make_sample", "preprocessing", "shape_regions"]
