@@ -22,13 +22,12 @@ def accuracy_section(evaluation: Path | None) -> str:
         return PENDING
     document = json.loads(evaluation.read_text(encoding="utf-8"))
     lines = [
-        "Dice and 95th percentile Hausdorff distance (millimetres) on the validation patients, at the study's own 1 mm:",
+        "Dice and 95th percentile Hausdorff distance (mm) on the validation patients, on the study's own 1 mm grid:",
         "",
         "| patient | WT | TC | ET | HD95 WT | HD95 TC | HD95 ET |",
         "|---|---|---|---|---|---|---|",
     ]
-    for case in document["cases"]:
-        lines.append(_row(case["case"], short_name(case["case"]), case))
+    lines += [_row(case["case"], short_name(case["case"]), case) for case in document["cases"]]
     lines.append(_row("mean", "mean", document["mean"]))
     lines += [
         "",

@@ -1,7 +1,7 @@
 """Pack the default bundle: `python tools/default_bundle/pack.py RUN`.
 
-Takes `average.pt` (or the averaged weights of `checkpoint.pt`) and `config.yaml` from a run folder, writes the bundle
-into tds-core and pins its hash there. Needs `tds-core[train]` and `tds-data[phantom]`.
+Takes the averaged weights of `checkpoint.pt` and `config.yaml` from a run folder, writes the bundle into tds-core and
+pins its hash there. Needs `tds-core[train]` and `tds-data[phantom]`.
 """
 
 import argparse
@@ -12,25 +12,28 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 import yaml
 from card import accuracy_section
+from numpy.typing import NDArray
+from torch import nn
 
 from tds_core import bundle as bundles
-from tds_core._openvino import OpenVinoEngine
 from tds_core.bundle import Bundle, load_bundle, write_manifest
+from tds_core.engine import open_engine
 from tds_core.golden import golden_hash, run_golden
+from tds_core.training.checkpoint import load_average
 from tds_core.training.config import TrainingConfig, load_config
 from tds_core.training.export import write_network
 from tds_core.training.network import build_network
 from tds_data.phantom import PhantomConfig, make_phantom
-from tds_data.preprocess import prepare
+from tds_data.preprocess import PreprocessConfig, prepare
 
 HERE = Path(__file__).parent
 CORE = HERE.parents[1] / "packages" / "tds-core" / "src" / "tds_core"
 GOLDEN_SEED = 4242
 GOLDEN_SIZE = 48
 GOLDEN_SCALE = 0.05
+BRIGHT = 2.0  # z-score of FLAIR that centres the golden cut on the tumour
 MAX_BYTES = 15_000_000
 
 
@@ -67,12 +70,10 @@ def main() -> None:
     print(f"packed {size / 1e6:.1f} MB, step {step}, identity {identity}")
 
 
-def trained(run: Path, config: TrainingConfig) -> tuple[torch.nn.Module, int]:
+def trained(run: Path, config: TrainingConfig) -> tuple[nn.Module, int]:
     """Return the averaged network of a run and the steps behind it."""
     network = build_network(config.network)
-    state = torch.load(run / "checkpoint.pt", map_location="cpu", weights_only=True)
-    network.load_state_dict(state["average"])
-    return network, int(state["step"])
+    return network, load_average(run, network)
 
 
 def describe(config: TrainingConfig, step: int) -> dict[str, Any]:
@@ -102,11 +103,11 @@ def card_text(evaluation: Path | None) -> str:
     return template.replace("{accuracy}", accuracy_section(evaluation))
 
 
-def golden_image() -> np.ndarray[Any, np.dtype[np.int8]]:
+def golden_image() -> NDArray[np.int8]:
     """Return a small cut of a phantom around its tumour, in steps of `GOLDEN_SCALE`."""
     case = make_phantom(PhantomConfig(seed=GOLDEN_SEED, spacing_mm=2.0))
-    tensor = prepare(case, bundles.PreprocessConfig()).tensor
-    centre = np.argwhere(tensor[3] > 2).mean(axis=0)
+    tensor = prepare(case, PreprocessConfig()).tensor
+    centre = np.argwhere(tensor[3] > BRIGHT).mean(axis=0)
     start = [
         int(np.clip(c - GOLDEN_SIZE // 2, 0, n - GOLDEN_SIZE)) for c, n in zip(centre, tensor.shape[1:], strict=True)
     ]
@@ -114,17 +115,15 @@ def golden_image() -> np.ndarray[Any, np.dtype[np.int8]]:
     return np.clip(np.round(tensor[:, x, y, z] / GOLDEN_SCALE), -127, 127).astype(np.int8)
 
 
-def golden(draft: Bundle, image: np.ndarray[Any, np.dtype[np.int8]]) -> tuple[np.ndarray[Any, np.dtype[np.bool_]], str]:
+def golden(draft: Bundle, image: NDArray[np.int8]) -> tuple[NDArray[np.bool_], str]:
     """Return where the model is sure of the golden case, and the hash of its mask there."""
-    labels, sure = run_golden(draft, OpenVinoEngine(draft.graph), image, GOLDEN_SCALE)
+    labels, sure = run_golden(draft, open_engine(draft.graph), image, GOLDEN_SCALE)
     if not labels.any():
         sys.exit("the model finds nothing in the golden case")
     return sure, golden_hash(labels, sure)
 
 
-def write_golden(
-    folder: Path, image: np.ndarray[Any, np.dtype[np.int8]], sure: np.ndarray[Any, np.dtype[np.bool_]]
-) -> None:
+def write_golden(folder: Path, image: NDArray[np.int8], sure: NDArray[np.bool_]) -> None:
     """Write the golden case."""
     np.savez_compressed(folder / bundles.GOLDEN_NAME, image=image, scale=np.float64(GOLDEN_SCALE), sure=sure)
 

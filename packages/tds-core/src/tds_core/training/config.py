@@ -1,16 +1,25 @@
 """What a training run is told, read from YAML; unknown keys are errors."""
 
 import difflib
+import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from dataclasses import MISSING, asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
-from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, Final, TypeVar, get_args, get_origin, get_type_hints
 
 import yaml
 
+from tds_core.engine import MULTIPLE
 from tds_core.errors import ConfigError
 
-T = TypeVar("T")
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+T = TypeVar("T", bound="DataclassInstance")
+
+_GROUPS: Final = 8
+_MAX_LEVELS: Final = 4
+_BELOW_ONE: Final = math.nextafter(1.0, 0.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,9 +27,9 @@ class NetworkConfig:
     """Shape of the SegResNet (Myronenko 2018, arXiv:1810.11654).
 
     Attributes:
-        init_filters: Channels of the first level; doubled at each level below.
-        blocks_down: Residual blocks of each encoder level.
-        blocks_up: Residual blocks of each decoder level.
+        init_filters: Channels of the first level, a multiple of 8; doubled at each level below.
+        blocks_down: Residual blocks of each encoder level; at most four levels.
+        blocks_up: Residual blocks of each decoder level, one level less.
         in_channels: Input sequences.
         out_channels: Output regions.
     """
@@ -30,6 +39,17 @@ class NetworkConfig:
     blocks_up: tuple[int, ...] = (1, 1, 1)
     in_channels: int = 4
     out_channels: int = 3
+
+    def __post_init__(self) -> None:
+        _check_multiple("init_filters", self.init_filters, _GROUPS)
+        if not 1 <= len(self.blocks_down) <= _MAX_LEVELS or len(self.blocks_up) != len(self.blocks_down) - 1:
+            message = (
+                f"blocks_down {list(self.blocks_down)} and blocks_up {list(self.blocks_up)} do not fit: "
+                f"give one to {_MAX_LEVELS} levels down and one less up"
+            )
+            raise ConfigError(message)
+        blocks = min(self.blocks_down + self.blocks_up)
+        _check_ranges(1, math.inf, blocks=blocks, in_channels=self.in_channels, out_channels=self.out_channels)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +73,10 @@ class DataConfig:
     exclude: tuple[str, ...] = ()
     phantoms: int = 0
     spacing_mm: float = 2.0
+
+    def __post_init__(self) -> None:
+        _check_ranges(0, math.inf, phantoms=self.phantoms)
+        _check_positive(spacing_mm=self.spacing_mm)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +103,20 @@ class SamplingConfig:
     thick_slice_share: float = 0.1
     keep_all_share: float = 0.5
 
+    def __post_init__(self) -> None:
+        _check_multiple("patch", self.patch, MULTIPLE)
+        _check_ranges(1, math.inf, batch=self.batch)
+        _check_ranges(
+            0,
+            1,
+            phantom_share=self.phantom_share,
+            cube_share=self.cube_share,
+            shape_share=self.shape_share,
+            foreground_share=self.foreground_share,
+            thick_slice_share=self.thick_slice_share,
+            keep_all_share=self.keep_all_share,
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OptimiserConfig:
@@ -102,6 +140,12 @@ class OptimiserConfig:
     clip_norm: float = 5.0
     average_decay: float = 0.998
 
+    def __post_init__(self) -> None:
+        _check_ranges(1, math.inf, steps=self.steps)
+        _check_positive(learning_rate=self.learning_rate, clip_norm=self.clip_norm)
+        _check_ranges(0, math.inf, weight_decay=self.weight_decay, warmup_steps=self.warmup_steps, power=self.power)
+        _check_ranges(0, _BELOW_ONE, average_decay=self.average_decay)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingConfig:
@@ -124,6 +168,10 @@ class TrainingConfig:
     seed: int = 0
     validate_every: int = 500
     checkpoint_every: int = 250
+
+    def __post_init__(self) -> None:
+        _check_ranges(0, math.inf, seed=self.seed)
+        _check_ranges(1, math.inf, validate_every=self.validate_every, checkpoint_every=self.checkpoint_every)
 
 
 def load_config(path: Path) -> TrainingConfig:
@@ -157,23 +205,12 @@ def parse(kind: type[T], document: object, where: str) -> T:
     if not isinstance(document, Mapping):
         message = f"{where or 'the configuration'} must be a mapping of keys to values, not {type(document).__name__}"
         raise ConfigError(message)
-    known = [f.name for f in fields(kind)]  # type: ignore[arg-type]  # every caller passes a dataclass
-    for key in document:
-        if key not in known:
-            near = difflib.get_close_matches(str(key), known, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else f"; known keys: {', '.join(known)}"
-            message = f"unknown key {where}{key!r}{hint}"
-            raise ConfigError(message)
+    _check_keys(kind, document, where)
     hints = get_type_hints(kind)
-    values = {k: _value(hints[k], v, f"{where}{k}") for k, v in document.items()}
-    try:
-        return kind(**values)
-    except TypeError as error:
-        message = f"{where or 'the configuration'} is incomplete: {error}"
-        raise ConfigError(message) from error
+    return kind(**{key: _value(hints[key], value, f"{where}{key}") for key, value in document.items()})
 
 
-def as_document(config: TrainingConfig) -> dict[str, Any]:
+def as_document(config: TrainingConfig) -> dict[str, object]:
     """Return the configuration as plain YAML values, every default filled in.
 
     Args:
@@ -190,10 +227,24 @@ def as_document(config: TrainingConfig) -> dict[str, Any]:
     return {k: plain(v) for k, v in asdict(config).items()}
 
 
-def _value(hint: Any, value: Any, where: str) -> Any:  # noqa: ANN401  # YAML values of any kind
+def _check_keys(kind: type[T], document: Mapping[object, object], where: str) -> None:
+    known = {f.name: f.default is MISSING and f.default_factory is MISSING for f in fields(kind)}
+    for key in document:
+        if key not in known:
+            near = difflib.get_close_matches(str(key), known, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
+            message = f"unknown key '{where}{key}'; {hint}"
+            raise ConfigError(message)
+    absent = [name for name, required in known.items() if required and name not in document]
+    if absent:
+        message = f"{where.rstrip('.') or 'the configuration'} lacks {', '.join(absent)}; add it"
+        raise ConfigError(message)
+
+
+def _value(hint: Any, value: object, where: str) -> object:  # noqa: ANN401  # a field's type, whatever it is
+    options = get_args(hint)
     if is_dataclass(hint) and isinstance(hint, type):
         return parse(hint, value, f"{where}.")
-    options = get_args(hint)
     if type(None) in options:
         return None if value is None else _value(next(o for o in options if o is not type(None)), value, where)
     if get_origin(hint) is tuple:
@@ -201,11 +252,36 @@ def _value(hint: Any, value: Any, where: str) -> Any:  # noqa: ANN401  # YAML va
             message = f"{where} must be a list, not {value!r}"
             raise ConfigError(message)
         return tuple(_value(options[0], item, where) for item in value)
-    if hint is Path and isinstance(value, str):
+    return _scalar(hint, value, where)
+
+
+def _scalar(kind: type, value: object, where: str) -> object:
+    if kind is Path and isinstance(value, str):
         return Path(value)
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
-    if not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool):
-        message = f"{where} must be {hint.__name__}, not {value!r}"
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+        message = f"{where} must be of type {kind.__name__}, not {value!r}"
         raise ConfigError(message)
     return value
+
+
+def _check_multiple(name: str, value: int, of: int) -> None:
+    if value < 1 or value % of:
+        message = f"{name} must be a positive multiple of {of}, not {value}"
+        raise ConfigError(message)
+
+
+def _check_positive(**values: float) -> None:
+    for name, value in values.items():
+        if not 0 < value < math.inf:
+            message = f"{name} must be a finite number above 0, not {value}"
+            raise ConfigError(message)
+
+
+def _check_ranges(low: float, high: float, **values: float) -> None:
+    for name, value in values.items():
+        if not low <= value <= high:
+            wanted = f"at least {low:g}" if math.isinf(high) else f"between {low:g} and {high:g}"
+            message = f"{name} must be {wanted}, not {value}"
+            raise ConfigError(message)
