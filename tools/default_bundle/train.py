@@ -18,8 +18,11 @@ import torch
 import yaml
 from torch import Tensor
 
+from tds_core.bundle import load_bundle
 from tds_core.training.augment import Sources
+from tds_core.training.checkpoint import CHECKPOINT_NAME, save_checkpoint
 from tds_core.training.config import DataConfig, TrainingConfig, as_document, load_config
+from tds_core.training.export import read_network
 from tds_core.training.loop import Progress, train
 from tds_core.training.samples import Cube, Sample, load_cubes, load_shapes, make_sample, preprocessing, shape_regions
 from tds_data.discover import discover
@@ -36,6 +39,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--recipe", type=Path, default=HERE / "recipe.yaml")
     parser.add_argument("--run", type=Path, default=Path("runs/default"))
+    parser.add_argument("--from-bundle", action="store_true", help="start from the shipped weights, not random ones")
     arguments = parser.parse_args()
     root = os.environ.get("TDS_REAL_DATA")
     if root is None:
@@ -43,6 +47,8 @@ def main() -> None:
     config = with_root(load_config(arguments.recipe), Path(root))
     arguments.run.mkdir(parents=True, exist_ok=True)
     (arguments.run / "config.yaml").write_text(yaml.safe_dump(as_document(config), sort_keys=False))
+    if arguments.from_bundle:
+        start_from_bundle(config, arguments.run)
     patients = [load_patient(p, config.data) for p in sorted(config.data.cases.iterdir()) if p.is_dir()]
     validation = tuple(s for s in patients if s.name in config.data.validation)
     training = tuple(s for s in patients if s.name not in config.data.validation)
@@ -55,6 +61,15 @@ def main() -> None:
     log = (arguments.run / "log.jsonl").open("a", buffering=1)
     average = train(config, sources, validation, arguments.run, lambda p: tell(p, log))
     torch.save(average.state_dict(), arguments.run / "average.pt")
+
+
+def start_from_bundle(config: TrainingConfig, run: Path) -> None:
+    """Leave a checkpoint at step 0 that holds the shipped weights."""
+    if (run / CHECKPOINT_NAME).exists():
+        sys.exit(f"{run} already holds a checkpoint; leave out --from-bundle to go on from it, or name a new --run")
+    network = read_network(load_bundle().folder, config.network).train()
+    optimiser = torch.optim.AdamW(network.parameters())
+    save_checkpoint(run, network, network, optimiser, step=0)
 
 
 def with_root(config: TrainingConfig, root: Path) -> TrainingConfig:
