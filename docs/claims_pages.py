@@ -36,11 +36,12 @@ _PROSE_DIRECTIVE: Final = re.compile(r"\{(?!code|eval-rst|literalinclude|highlig
 _ADDRESS: Final = re.compile(r"\]\([^)]*\)|https?://[^\s)>]+|arXiv:\S+|\b10\.\d{4,}/\S+")
 _NUMBER: Final = r"(?<![\w.])\d+(?:[.,]\d+)*"
 _UNITS: Final = (
-    r"(?:s|sec|seconds?|ms|milliseconds?|min|minutes?|h|hours?|[kKMGT]i?B|per cent|percent)\b"
+    r"(?:s|sec|seconds?|ms|milliseconds?|min|minutes?|h|hours?|[kKMGT]i?B|[kmgt]\w{2,3}bytes?|per cent|percent)\b"
     r"|%|\u00d7(?!\s*\d)|x(?!\w)(?!\s*\d)|times\s+(?:as|faster|slower|less|more|smaller|larger)\b"
 )
 _WITH_UNIT: Final = re.compile(rf"{_NUMBER}[ \u00a0\u202f-]?(?:{_UNITS})")
-_DISTANCE: Final = re.compile(rf"{_NUMBER}[ \u00a0\u202f-]?mm\b")
+# "at 2 mm" and "its own 1 mm" are resolutions.
+_DISTANCE: Final = re.compile(rf"(?<!\bat )(?<!own ){_NUMBER}[ \u00a0\u202f-]?mm\b")
 _DECIMAL: Final = re.compile(r"(?<![\w.])\d*\.\d+(?![\w.]*\w)")
 _SCORED: Final = re.compile(
     r"\bdice\b|\biou\b|jaccard|sensitivity|specificity|accuracy|\bauc\b|\bWT\b|\bTC\b|\bET\b"

@@ -1,6 +1,7 @@
 """The tables of `benchmarks.md`, made from the ledger."""
 
 from collections.abc import Iterator
+from itertools import groupby
 from pathlib import Path
 from typing import Final
 
@@ -31,7 +32,7 @@ def with_tables(page: str, ledger: Ledger) -> str:
 
 
 def tables(ledger: Ledger) -> str:
-    """Return one table for each kind of subject that has claims, as Markdown.
+    """Return a section for each kind of subject that has claims, with a table for each measurement, as Markdown.
 
     Args:
         ledger: What to show.
@@ -46,14 +47,18 @@ def _section(subject: str, ledger: Ledger) -> Iterator[str]:
         return
     yield f"## {_HEADINGS[subject]}\n"
     if subject == "phantom":
-        yield "Phantoms are made up. Nothing in this table says anything about patients.\n"
-    yield "| what | figure | measured by | on | commit | date |"
-    yield "|---|---|---|---|---|---|"
-    yield from (_row(claim) for claim in claims)
-    yield ""
+        yield "Phantoms are made up. Nothing in this section says anything about patients.\n"
+    for (command, hardware, commit, day), group in groupby(claims, key=_origin):
+        yield f"`{command}` on {hardware}, {day}, at `{commit[:10]}`:\n"
+        yield "| what | figure |\n|---|---|"
+        yield from (_row(claim) for claim in group)
+        yield ""
+
+
+def _origin(claim: Claim) -> tuple[str, str, str, str]:
+    return claim.command, claim.hardware, claim.commit, claim.date
 
 
 def _row(claim: Claim) -> str:
     title = f"{claim.title} (phantom)" if claim.subject == "phantom" else claim.title
-    mark = f"{claim.text}<!-- claim: {claim.id} -->"
-    return f"| {title} | {mark} | `{claim.command}` | {claim.hardware} | `{claim.commit[:10]}` | {claim.date} |"
+    return f"| {title} | {claim.text}<!-- claim: {claim.id} --> |"

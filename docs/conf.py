@@ -44,7 +44,7 @@ nitpick_ignore_regex = [
 
 html_theme = "furo"
 html_title = project
-html_theme_options = {"footer_icons": []}
+html_theme_options: dict[str, object] = {"footer_icons": []}
 html_show_copyright = False
 
 

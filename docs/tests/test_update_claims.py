@@ -19,7 +19,7 @@ def repository(tmp_path: Path) -> Path:
     (tmp_path / "docs/claims.yaml").write_text("claims: []\ndefinitions: []\n")
     (tmp_path / "docs/benchmarks.md").write_text(f"# Benchmarks\n\nResearch use only.\n\n{START}\n{END}\n")
     (tmp_path / "README.md").write_text(README)
-    who = ["-c", "user.name=Test", "-c", "user.email=test@example.org"]
+    who = ["-c", "user.name=Test", "-c", "user.email=test@example.org", "-c", "commit.gpgsign=false"]
     for arguments in (["init", "-q"], ["add", "."], [*who, "commit", "-q", "-m", "Begin"]):
         subprocess.run(["git", *arguments], cwd=tmp_path, check=True)  # noqa: S603, S607  # fixed commands
     shown = ["--title", "wall time", "--unit", "s", "--text", "8.4 s", "--pointer", "/tds/wall_s"]
