@@ -1,6 +1,9 @@
 """One patient through `tds segment` and through MONAI's bundle pipeline, side by side on the same machine.
 
-    python benchmarks/against_monai.py PATIENT [--repeat N] [--json FILE]
+    python benchmarks/against_monai.py [PATIENT] [-n RUNS] [-o FILE.json]
+
+PATIENT is a folder with four files named as in BraTS; without one a phantom of 1 mm stands in for it, and the artefact
+says so.
 
 MONAI's side is what its BraTS bundle does on a CPU: read four files, stack, z-score each over its non-zero voxels,
 SegResNet with 16 filters over the whole volume, threshold, write the mask. Its weights are random: only time and memory
@@ -11,15 +14,17 @@ resident set of that process. Needs `tds-cli` and `tds-core[train]`.
 import argparse
 import json
 import os
-import platform
 import resource
 import subprocess
 import sys
 import tempfile
 import time
+from importlib.metadata import version
 from pathlib import Path
 from statistics import median
 from typing import Any
+
+from segment_time import make_study, processor
 
 MODALITIES = ("t1ce", "t1", "t2", "flair")
 
@@ -31,7 +36,7 @@ def monai_pipeline(patient: Path, target: Path, precision: str) -> None:
     from monai.networks.nets import SegResNet  # noqa: PLC0415
     from monai.transforms import Compose, LoadImage, NormalizeIntensity, SaveImage  # noqa: PLC0415
 
-    files = [str(patient / f"{patient.name}_{m}.nii.gz") for m in MODALITIES]
+    files = [str(next(patient.glob(f"*_{m}.nii.gz"))) for m in MODALITIES]
     load = Compose([LoadImage(ensure_channel_first=True), NormalizeIntensity(nonzero=True, channel_wise=True)])
     image = load(files)
     network = SegResNet(
@@ -80,39 +85,51 @@ def commands(patient: Path, scratch: Path) -> dict[str, list[str]]:
     return {"tds": tds, "monai_fp32": [*child, "fp32"], "monai_bf16": [*child, "bf16"]}
 
 
-def compare(patient: Path, repeat: int) -> dict[str, Any]:
+def compare(patient: Path, runs: int) -> dict[str, Any]:
     """Return medians over interleaved runs, and ratios to ours."""
-    runs: dict[str, list[dict[str, float]]] = {}
-    for _ in range(repeat):
+    measurements: dict[str, list[dict[str, float]]] = {}
+    for _ in range(runs):
         with tempfile.TemporaryDirectory() as scratch:
             for name, command in commands(patient, Path(scratch)).items():
-                runs.setdefault(name, []).append(measured(command))
-                print(name, runs[name][-1], file=sys.stderr)
+                measurements.setdefault(name, []).append(measured(command))
+                print(name, measurements[name][-1], file=sys.stderr)
     result: dict[str, Any] = {
         name: {key: round(median(r[key] for r in entries), 2) for key in ("wall_s", "peak_gb")}
-        for name, entries in runs.items()
+        for name, entries in measurements.items()
     }
     for name in ("monai_fp32", "monai_bf16"):
         for key in ("wall_s", "peak_gb"):
             result[name][f"{key}_ratio"] = round(result[name][key] / result["tds"][key], 2)
-    return {"hardware": f"{os.cpu_count()} cores, {platform.machine()}", "repeat": repeat, **result}
+    return result
 
 
 def main() -> None:
     """Compare, or be the child that runs MONAI."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("patient", type=Path)
-    parser.add_argument("--repeat", type=int, default=3)
-    parser.add_argument("--json", type=Path)
+    parser = argparse.ArgumentParser(description="Time one patient through tds segment and through MONAI's pipeline.")
+    parser.add_argument("patient", type=Path, nargs="?", help="study to segment; a phantom if left out")
+    parser.add_argument("-n", "--runs", type=int, default=3, help="how often (default 3)")
+    parser.add_argument("-o", "--output", type=Path, help="JSON file to write")
     parser.add_argument("--child", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--precision", default="fp32", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.child:
         monai_pipeline(arguments.patient, arguments.child, arguments.precision)
         return
-    text = json.dumps(compare(arguments.patient, arguments.repeat), indent=2) + "\n"
-    if arguments.json:
-        arguments.json.write_text(text)
+    with tempfile.TemporaryDirectory() as scratch:
+        patient = arguments.patient or make_study(Path(scratch))
+        document = {
+            "benchmark": "against_monai",
+            "case": "phantom" if arguments.patient is None else patient.name,
+            "phantom": arguments.patient is None,
+            "cores": len(os.sched_getaffinity(0)),
+            "processor": processor(),
+            "runs": arguments.runs,
+            "versions": {name: version(name) for name in ("tds-cli", "monai", "torch", "openvino")},
+            **compare(patient, arguments.runs),
+        }
+    text = json.dumps(document, indent=2) + "\n"
+    if arguments.output:
+        arguments.output.write_text(text)
     print(text, end="")
 
 

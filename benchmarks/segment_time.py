@@ -29,7 +29,7 @@ def main() -> None:
     """Measure and tell."""
     arguments = _parse()
     with tempfile.TemporaryDirectory(prefix="tds-bench-") as scratch:
-        study = arguments.patient if arguments.patient is not None else _phantom(Path(scratch))
+        study = arguments.patient if arguments.patient is not None else make_study(Path(scratch))
         runs = [_run(study, Path(scratch) / "out", arguments.cores) for _ in range(arguments.runs)]
     document = _document(arguments, runs)
     for number, run in enumerate(runs, start=1):
@@ -57,7 +57,8 @@ def _parse() -> argparse.Namespace:
     return arguments
 
 
-def _phantom(folder: Path) -> Path:
+def make_study(folder: Path) -> Path:
+    """Return the folder of a phantom's four files."""
     command = [sys.executable, "-m", "tds_cli", "demo", "-o", str(folder / "demo"), "--json"]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)  # noqa: S603  # this interpreter
     return folder / "demo" / "phantom"
@@ -91,7 +92,7 @@ def _document(arguments: argparse.Namespace, runs: list[dict[str, Any]]) -> dict
         "peak_rss_mib": round(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / KIB_PER_MIB, 1),
         "cores": arguments.cores or len(os.sched_getaffinity(0)),
         "other_load": arguments.other_load,
-        "processor": _processor(),
+        "processor": processor(),
         "python": platform.python_version(),
         "versions": {name: version(name) for name in ("tds-cli", "tds-core", "tds-data", "openvino", "numpy")},
         "model": first["model"],
@@ -99,7 +100,8 @@ def _document(arguments: argparse.Namespace, runs: list[dict[str, Any]]) -> dict
     }
 
 
-def _processor() -> str:
+def processor() -> str:
+    """Return what the kernel calls the processor."""
     for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
         if line.startswith("model name"):
             return line.partition(":")[2].strip()
