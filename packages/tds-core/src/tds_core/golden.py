@@ -55,9 +55,9 @@ def verify_golden(bundle: Bundle, engine: Engine) -> None:
         BundleAltered: If the mask differs: another model, or a runtime that computes something else.
     """
     try:
-        with np.load(bundle.folder / GOLDEN_NAME, allow_pickle=False) as archive:
+        with (bundle.folder / GOLDEN_NAME).open("rb") as file, np.load(file, allow_pickle=False) as archive:
             image, scale, sure = archive["image"], float(archive["scale"]), archive["sure"]
-    except (OSError, ValueError, KeyError, BadZipFile) as error:
+    except (OSError, EOFError, ValueError, TypeError, KeyError, BadZipFile) as error:
         raise BundleAltered(GOLDEN_NAME, "it holds no golden case that can be read") from error
     labels, _ = run_golden(bundle, engine, image, scale)
     expected = bundle.golden_sha256

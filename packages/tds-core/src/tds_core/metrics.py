@@ -55,11 +55,9 @@ def hd95_mm(found: Mask, truth: Mask, spacing_mm: tuple[float, float, float]) ->
         truth: The reference.
         spacing_mm: Voxel size along each axis; the axes must be orthogonal.
     """
-    if not found.any() and not truth.any():
-        return 0.0
-    if not found.any() or not truth.any():
-        return EMPTY_DISTANCE_MM
     a, b = _surface_mm(found, spacing_mm), _surface_mm(truth, spacing_mm)
+    if not len(a) or not len(b):
+        return 0.0 if len(a) == len(b) else EMPTY_DISTANCE_MM
     there = cKDTree(b).query(a)[0]
     back = cKDTree(a).query(b)[0]
     return float(max(np.percentile(there, 95), np.percentile(back, 95)))

@@ -147,9 +147,9 @@ def preprocessing(config: DataConfig) -> PreprocessConfig:
 
 def _read_arrays(path: Path, *names: str) -> list[NDArray[Any]]:
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             return [archive[name] for name in names]
-    except (OSError, ValueError, TypeError, KeyError, BadZipFile, zlib.error) as error:
+    except (OSError, EOFError, ValueError, TypeError, KeyError, BadZipFile, zlib.error) as error:
         message = f"cannot read {path.name!r}: {error}; it must be an NPZ file with {', '.join(names)}"
         raise ConfigError(message) from error
 
