@@ -44,8 +44,8 @@ def tds(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str
 
 @pytest.fixture(scope="session")
 def real_patient() -> Path:
-    root = Path(os.environ.get("TDS_REAL_DATA", Path(__file__).parents[3] / "../shared/data")) / "brats"
-    folder = root / "BraTS2021_00003"
-    if not folder.is_dir():
+    data = os.environ.get("TDS_REAL_DATA")
+    folder = Path(data or ".") / "brats" / "BraTS2021_00003"
+    if not data or not folder.is_dir():
         pytest.skip("real patients are absent: set TDS_REAL_DATA to their folder")
     return folder

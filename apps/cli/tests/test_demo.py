@@ -1,4 +1,5 @@
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -68,6 +69,28 @@ def test_folder_without_a_readable_result_is_no_demo(tmp_path: Path, text: str |
         (tmp_path / "result.json").write_text(text, encoding="utf-8")
     assert not is_demo(tmp_path)
     assert not is_demo(tmp_path / "nothing")
+
+
+@pytest.mark.parametrize("place", ["thesis.txt", "notes/day-1.txt", "phantom/mine.nii.gz", "phantom/more/mine.txt"])
+def test_demo_in_which_somebody_keeps_things_is_left_alone(
+    demo: tuple[Path, LesionReport], tmp_path: Path, place: str
+) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(demo[0], out)
+    assert is_demo(out)
+    (out / place).parent.mkdir(exist_ok=True)
+    (out / place).write_text("mine", encoding="utf-8")
+    with pytest.raises(VolumeWriteError):
+        demonstrate(out, seed=3, progress=silent)
+    assert (out / place).read_text(encoding="utf-8") == "mine"
+
+
+def test_demo_with_a_link_in_it_is_no_plain_demo(demo: tuple[Path, LesionReport], tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(demo[0], out)
+    (out / "phantom").rename(tmp_path / "elsewhere")
+    (out / "phantom").symlink_to(tmp_path / "elsewhere")
+    assert not is_demo(out)
 
 
 def test_case_without_a_mask_is_written_without_one(phantom: Case, tmp_path: Path) -> None:

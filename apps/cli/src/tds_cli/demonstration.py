@@ -1,12 +1,13 @@
 """A phantom patient, written as files and segmented as any other study."""
 
 import json
+import re
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
 from tds_cli.output import Progress
-from tds_cli.pipeline import SegmentRequest, segment_into
+from tds_cli.pipeline import HTML_NAME, MASK_NAME, OVERLAY_NAME, SegmentRequest, segment_into
 from tds_cli.study import StudyRequest
 from tds_data.atomic import RESULT_MARKER, atomic_folder, check_target
 from tds_data.case import Case
@@ -17,6 +18,9 @@ from tds_data.report import LesionReport
 
 PHANTOM_FOLDER: Final = "phantom"
 """Where the phantom's own files are inside the demo's folder."""
+
+_RESULT_FILES: Final = frozenset({MASK_NAME, OVERLAY_NAME, HTML_NAME, RESULT_MARKER})
+_PHANTOM_FILE: Final = re.compile(r"phantom-\d{4,}_(?:t1|t1ce|t2|flair|seg)\.nii\.gz")
 
 
 def demonstrate(out: Path, *, seed: int, progress: Progress, spacing_mm: float = 1.0) -> LesionReport:
@@ -65,15 +69,29 @@ def write_brats(case: Case, folder: Path) -> None:
 
 
 def is_demo(folder: Path) -> bool:
-    """Tell whether a folder holds an earlier demo, and nothing that would be missed.
+    """Tell whether a folder holds an earlier demo and nothing else: not one file or folder that no demo writes.
 
     Args:
         folder: Any path.
     """
-    if not (folder / PHANTOM_FOLDER).is_dir():
-        return False
     try:
+        if not _holds_only_ours(folder):
+            return False
         document = json.loads((folder / RESULT_MARKER).read_text(encoding="utf-8"))
         return LesionReport.from_dict(document).phantom
     except (OSError, ValueError, DataError):
         return False
+
+
+def _holds_only_ours(folder: Path) -> bool:
+    phantom = folder / PHANTOM_FOLDER
+    others = [path for path in folder.iterdir() if path != phantom]
+    return (
+        _is_plain(phantom, folder=True)
+        and all(path.name in _RESULT_FILES and _is_plain(path) for path in others)
+        and all(_PHANTOM_FILE.fullmatch(path.name) and _is_plain(path) for path in phantom.iterdir())
+    )
+
+
+def _is_plain(path: Path, *, folder: bool = False) -> bool:
+    return not path.is_symlink() and (path.is_dir() if folder else path.is_file())

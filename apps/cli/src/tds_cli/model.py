@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tds_core.bundle import Bundle, load_bundle
-from tds_core.engine import Engine
+from tds_core.engine import Engine, open_engine
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +53,4 @@ def load_model(request: ModelRequest) -> LoadedModel:
         DeviceUnavailable: If there is no such device.
     """
     bundle = open_bundle(request)
-    # OpenVINO takes a while to import, and what only describes a bundle does not need it.
-    from tds_core._openvino import OpenVinoEngine  # noqa: PLC0415
-
-    return LoadedModel(bundle=bundle, engine=OpenVinoEngine(bundle.graph, device=request.device))
+    return LoadedModel(bundle=bundle, engine=open_engine(bundle.graph, device=request.device))

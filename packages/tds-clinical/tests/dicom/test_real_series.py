@@ -16,11 +16,12 @@ from tds_clinical.dicom import SeriesFiles, read_series, read_series_headers, re
 from tds_clinical.errors import GeometryNotSupported, MixedPatients
 from tds_data.errors import SequenceNotFound
 
-DATA = Path(os.environ.get("TDS_REAL_DATA", Path(__file__).parents[4] / "../shared/data")) / "dicom" / "dcm_qa_nih"
+ROOT = os.environ.get("TDS_REAL_DATA")
+DATA = Path(ROOT or ".") / "dicom" / "dcm_qa_nih"
 
 pytestmark = [
     pytest.mark.real_data,
-    pytest.mark.skipif(not DATA.is_dir(), reason="TDS_REAL_DATA holds no dicom/dcm_qa_nih"),
+    pytest.mark.skipif(not ROOT or not DATA.is_dir(), reason="TDS_REAL_DATA holds no dicom/dcm_qa_nih"),
 ]
 
 SLICES = 15
