@@ -46,7 +46,7 @@ EMPTY = LesionReport(
     case="x",
     modalities=(),
     lesions=(),
-    volume_ml={},
+    volume_ml=dict.fromkeys(Region, 0.0),
     quality=(),
     model=ModelIdentity(name="m", version="1", sha256="0", architecture="a", licence="MIT"),
 )
@@ -84,13 +84,67 @@ def test_later_minor_version_is_read() -> None:
     assert LesionReport.from_dict({**EMPTY.to_dict(), "schema_version": "1.7"}).schema_version == "1.7"
 
 
-@pytest.mark.parametrize("change", [{"modalities": ["ct"]}, {"model": {}}, {"lesions": 3}, {"volume_ml": {"XX": 1}}])
+def test_fields_of_a_later_minor_version_are_left_out() -> None:
+    point, volumes = [1.0, 2.0, 3.0], {"WT": 3.0, "TC": 2.0, "ET": 1.0}
+    lesion = {"number": 1, "centroid_mm": point, "bounding_box_mm": [point, point], "longest_diameter_mm": 4}
+    flag = {"code": "X", "severity": "info", "message": "m"}
+    document = {**EMPTY.to_dict(), "lesions": [{**lesion, "volume_ml": volumes}], "quality": [flag]}
+    later = json.loads(json.dumps(document))
+    for place in (later, later["model"], later["volume_ml"], later["lesions"][0], later["quality"][0]):
+        place["new"] = "x"
+    read = LesionReport.from_dict(later)
+    assert read == LesionReport.from_dict(document)
+    assert read.quality == (QualityFlag(code="X", severity=Severity.INFO, message="m"),)
+    assert read.lesions[0].volume_ml == volumes
+
+
+POINT = [0.0, 0.0, 0.0]
+LESION = {
+    "number": 1,
+    "centroid_mm": POINT,
+    "bounding_box_mm": [POINT, POINT],
+    "longest_diameter_mm": 1.0,
+    "volume_ml": dict.fromkeys(["WT", "TC", "ET"], 1.0),
+}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"modalities": ["ct"]},
+        {"modalities": ""},
+        {"model": {}},
+        {"model": {**EMPTY.to_dict()["model"], "version": 1}},
+        {"model": "m"},
+        {"lesions": 3},
+        {"lesions": {}},
+        {"lesions": [{**LESION, "number": True}]},
+        {"lesions": [{**LESION, "number": 1.5}]},
+        {"lesions": [{**LESION, "centroid_mm": "123"}]},
+        {"lesions": [{**LESION, "centroid_mm": [0.0, 0.0]}]},
+        {"lesions": [{**LESION, "bounding_box_mm": [POINT]}]},
+        {"lesions": [{**LESION, "volume_ml": {"WT": 1.0}}]},
+        {"volume_ml": {"XX": 1}},
+        {"volume_ml": {"WT": 1.0}},
+        {"volume_ml": {"WT": 1.0, "TC": "1", "ET": 0.0}},
+        {"volume_ml": {"WT": 10**400, "TC": 1, "ET": 0.0}},
+        {"dice": {"WT": 1.0, "TC": True, "ET": 0.0}},
+        {"quality": [{"code": "X", "severity": "fatal", "message": "m"}]},
+        {"quality": [{"code": "X", "severity": "info", "message": "m", "value": 3}]},
+        {"timings_s": {"read": None}},
+        {"timings_s": []},
+        {"phantom": "false"},
+        {"phantom": 0},
+        {"case": None},
+        {"notice": None},
+    ],
+)
 def test_documents_of_another_kind_are_refused(change: dict[str, object]) -> None:
     with pytest.raises(ReportFormatError, match="not a lesion report"):
         LesionReport.from_dict({**EMPTY.to_dict(), **change})
 
 
-@pytest.mark.parametrize("document", [{}, [], {"schema_version": "2.0"}])
+@pytest.mark.parametrize("document", [{}, [], {"schema_version": "2.0"}, {"schema_version": 1.0}])
 def test_documents_of_another_version_are_refused(document: object) -> None:
     with pytest.raises(ReportFormatError, match="version"):
         LesionReport.from_dict(document)

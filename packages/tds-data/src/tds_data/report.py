@@ -7,10 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from enum import StrEnum
 from numbers import Integral, Real
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TypeVar
 
 from tds_data.errors import DataError
-from tds_data.vocabulary import Modality, Region
+from tds_data.vocabulary import REGIONS, Modality, Region
+
+_T = TypeVar("_T")
+_POINT_AXES: Final = 3
 
 SCHEMA_VERSION: Final = "1.0"
 """Version of the JSON form; the major number changes when a reader of the old form would break."""
@@ -128,35 +131,38 @@ class LesionReport:
     def from_dict(cls, document: Mapping[str, Any]) -> Self:
         """Return the report that a JSON document describes.
 
+        Fields that this version does not know are left out, wherever they are: minor versions add some.
+
         Args:
             document: What `to_dict` returned, perhaps through a JSON file.
 
         Raises:
-            ReportFormatError: If the major schema version differs or a field is missing or of the wrong kind.
+            ReportFormatError: If the major schema version differs or a field or region is missing or of the wrong kind.
         """
         version = _version(document)
         try:
+            dice = document["dice"]
             return cls(
-                case=str(document["case"]),
-                modalities=tuple(Modality(m) for m in document["modalities"]),
-                lesions=tuple(_lesion(entry) for entry in document["lesions"]),
+                case=_field(document, "case", str),
+                modalities=tuple(Modality(m) for m in _field(document, "modalities", list)),
+                lesions=tuple(_lesion(entry) for entry in _field(document, "lesions", list)),
                 volume_ml=_by_region(document["volume_ml"]),
-                quality=tuple(_flag(entry) for entry in document["quality"]),
-                model=ModelIdentity(**document["model"]),
-                timings_s={str(k): float(v) for k, v in document["timings_s"].items()},
-                dice=None if document["dice"] is None else _by_region(document["dice"]),
-                phantom=bool(document["phantom"]),
-                notice=str(document["notice"]),
+                quality=tuple(_flag(entry) for entry in _field(document, "quality", list)),
+                model=_model(document["model"]),
+                timings_s={stage: _number(seconds) for stage, seconds in _field(document, "timings_s", dict).items()},
+                dice=None if dice is None else _by_region(dice),
+                phantom=_field(document, "phantom", bool),
+                notice=_field(document, "notice", str),
                 schema_version=version,
             )
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             message = f"not a lesion report: {type(error).__name__}: {error}"
             raise ReportFormatError(message) from error
 
 
 def _version(document: Mapping[str, Any]) -> str:
     try:
-        version = str(document["schema_version"])
+        version = _field(document, "schema_version", str)
     except (KeyError, TypeError) as error:
         message = "not a lesion report: a report is a JSON object with a schema_version"
         raise ReportFormatError(message) from error
@@ -183,25 +189,52 @@ def _plain_number(value: Real) -> int | float:
     return int(value) if isinstance(value, Integral) else float(value)
 
 
-def _by_region(entry: Mapping[str, float]) -> dict[Region, float]:
-    return {Region(k): float(v) for k, v in entry.items()}
+def _field(entry: Mapping[str, Any], key: str, kind: type[_T]) -> _T:
+    value = entry[key]
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+        message = f"{key} is of type {type(value).__name__}, not {kind.__name__}"
+        raise TypeError(message)
+    return value
+
+
+def _number(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        message = f"a number is expected, not {type(value).__name__}"
+        raise TypeError(message)
+    return float(value)
+
+
+def _by_region(entry: Mapping[str, Any]) -> dict[Region, float]:
+    return {region: _number(entry[region.value]) for region in REGIONS}
+
+
+def _model(entry: Mapping[str, Any]) -> ModelIdentity:
+    return ModelIdentity(**{f.name: _field(entry, f.name, str) for f in fields(ModelIdentity)})
 
 
 def _flag(entry: Mapping[str, Any]) -> QualityFlag:
-    return QualityFlag(**{**entry, "severity": Severity(entry["severity"])})
+    return QualityFlag(
+        code=_field(entry, "code", str),
+        severity=Severity(entry["severity"]),
+        message=_field(entry, "message", str),
+        value=None if entry.get("value") is None else _field(entry, "value", str),
+    )
 
 
-def _point(entry: list[float]) -> Point:
+def _point(entry: object) -> Point:
+    if not isinstance(entry, list | tuple) or len(entry) != _POINT_AXES:
+        message = "a place has three coordinates"
+        raise TypeError(message)
     x, y, z = entry
-    return float(x), float(y), float(z)
+    return _number(x), _number(y), _number(z)
 
 
 def _lesion(entry: Mapping[str, Any]) -> Lesion:
-    low, high = entry["bounding_box_mm"]
+    low, high = _field(entry, "bounding_box_mm", list)
     return Lesion(
-        number=int(entry["number"]),
+        number=_field(entry, "number", int),
         centroid_mm=_point(entry["centroid_mm"]),
         bounding_box_mm=(_point(low), _point(high)),
-        longest_diameter_mm=float(entry["longest_diameter_mm"]),
+        longest_diameter_mm=_number(entry["longest_diameter_mm"]),
         volume_ml=_by_region(entry["volume_ml"]),
     )
