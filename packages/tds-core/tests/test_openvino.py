@@ -55,7 +55,7 @@ def test_wrong_number_of_channels_is_an_error_not_a_mask(engine: Engine) -> None
 def test_file_that_is_no_graph_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "model.onnx"
     path.write_bytes(b"no graph")
-    with pytest.raises(BundleIncompatible, match=r"OpenVINO cannot read model\.onnx: ."):
+    with pytest.raises(BundleIncompatible, match=r"OpenVINO cannot read model\.onnx: (?!Exception from)\w"):
         open_engine(path)
 
 

@@ -2,7 +2,9 @@
 
 import os
 import sys
+import textwrap
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import openvino
@@ -10,6 +12,8 @@ from numpy.typing import NDArray
 from openvino import properties
 
 from tds_core.errors import BundleIncompatible, DeviceUnavailable
+
+_MAX_REASON: Final = 300
 
 
 class OpenVinoEngine:
@@ -41,7 +45,7 @@ class OpenVinoEngine:
         try:
             self._model = self._core.read_model(graph)
         except RuntimeError as error:
-            message = f"OpenVINO cannot read {graph.name}: {_first_line(error)}"
+            message = f"OpenVINO cannot read {graph.name}: {_reason(error)}"
             raise BundleIncompatible(message) from error
         self._compiled: dict[tuple[int, ...], openvino.CompiledModel] = {}
 
@@ -66,7 +70,7 @@ class OpenVinoEngine:
             model.reshape(list(shape))
             return self._core.compile_model(model, self._device, self._options)
         except RuntimeError as error:
-            message = f"the model's graph does not take an input of shape {shape}: {_first_line(error)}"
+            message = f"the model's graph does not take an input of shape {shape}: {_reason(error)}"
             raise BundleIncompatible(message) from error
 
 
@@ -74,5 +78,8 @@ def _process_cores() -> int:
     return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 
 
-def _first_line(error: RuntimeError) -> str:
-    return next((line for line in str(error).splitlines() if line.strip()), "no reason given")
+def _reason(error: RuntimeError) -> str:
+    """Return what OpenVINO complains of, in one line without the places in its own source."""
+    lines = [line.strip() for line in str(error).splitlines()]
+    told = [line for line in lines if line and not line.startswith("Exception from")]
+    return textwrap.shorten(" ".join(told), _MAX_REASON, placeholder=" …")

@@ -33,11 +33,9 @@ def test_everything_but_the_data_has_a_default(tmp_path: Path) -> None:
 
 
 def test_values_are_read_as_their_kinds(tmp_path: Path) -> None:
-    text = (
-        MINIMAL
-        + "  spacing_mm: 3\n  lesion_cubes: cubes.npz\n  tumour_shapes: null\nnetwork: {blocks_down: [1, 2], blocks_up: [1]}\n"
-    )
-    config = load_config(write(tmp_path, text))
+    data = "  spacing_mm: 3\n  lesion_cubes: cubes.npz\n  tumour_shapes: null\n"
+    network = "network: {blocks_down: [1, 2], blocks_up: [1]}\n"
+    config = load_config(write(tmp_path, MINIMAL + data + network))
     assert config.data.lesion_cubes == Path("cubes.npz")
     assert config.data.tumour_shapes is None
     assert config.network.blocks_down == (1, 2)
