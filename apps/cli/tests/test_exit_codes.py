@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from tds_cli.errors import ReferenceMissing, Stopped, UsageFault
+from tds_cli.errors import OutputLost, ReferenceMissing, Stopped, UsageFault
 from tds_cli.exit_codes import ExitCode, describe
 from tds_clinical import errors as clinical
 from tds_core import errors as core
@@ -45,6 +45,8 @@ HERE = Path("somewhere")
         (core.TrainingError("diverged"), ExitCode.FAILED),
         (PermissionError(13, "denied"), ExitCode.FAILED),
         (RuntimeError("what"), ExitCode.FAILED),
+        (OutputLost("stdout is closed"), ExitCode.FAILED),
+        (SystemExit(1), ExitCode.FAILED),
         (UsageFault("no such path"), ExitCode.USAGE),
         (typer.BadParameter("no such value"), ExitCode.USAGE),
         (core.ConfigError("unknown key"), ExitCode.USAGE),
@@ -70,3 +72,13 @@ def test_every_error_that_the_packages_raise_on_purpose_is_expected() -> None:
 
 def test_error_without_words_is_told_by_its_type() -> None:
     assert describe(MemoryError()).message == "MemoryError"
+
+
+@pytest.mark.parametrize("kind", [RuntimeError, OSError, MemoryError])
+def test_words_of_other_libraries_are_redacted(kind: type[Exception]) -> None:
+    message = describe(kind("cannot read /home/ada/PatientName=Ada, born 18151210")).message
+    assert message.endswith("cannot read /home/[user]/PatientName=[redacted], born [digits]")
+
+
+def test_path_that_the_user_typed_is_told_as_it_was_typed() -> None:
+    assert "/home/ada/20260102" in describe(UsageFault("there is no file or folder '/home/ada/20260102'")).message

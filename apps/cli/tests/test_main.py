@@ -1,9 +1,11 @@
 import json
+import os
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from importlib.metadata import version
+from pathlib import Path
 
 import pytest
 
@@ -122,3 +124,47 @@ def test_python_can_run_the_package() -> None:
     )
     assert done.stdout.startswith("tds ")
     assert time.perf_counter() - start < 60
+
+
+def program(arguments: list[str], stdout: int | None) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "tds_cli", *arguments]
+    return subprocess.run(  # noqa: S603  # this interpreter, the test's own arguments
+        command, check=False, stdout=stdout, stderr=subprocess.PIPE, text=True
+    )
+
+
+COMMANDS = [["model", "show"], ["model", "show", "--json"], ["frobnicate", "--json"], ["--help"], ["--version"]]
+
+
+def is_told_in_two_lines(err: str) -> bool:
+    return err.startswith("error: ") and "\n  what to do: " in err and len(err.splitlines()) == 2
+
+
+@pytest.mark.parametrize("arguments", COMMANDS)
+def test_reader_that_has_gone_away_is_an_error_without_a_traceback(arguments: list[str]) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        done = program(arguments, writer)
+    finally:
+        os.close(writer)
+    assert done.returncode == (2 if "frobnicate" in arguments else 1)
+    assert is_told_in_two_lines(done.stderr)
+    assert "unexpected" not in done.stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+@pytest.mark.parametrize("arguments", COMMANDS)
+def test_full_disk_behind_stdout_is_an_error_without_a_traceback(arguments: list[str]) -> None:
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        done = program(arguments, full.fileno())
+    assert done.returncode == (2 if "frobnicate" in arguments else 1)
+    assert is_told_in_two_lines(done.stderr)
+    assert "unexpected" not in done.stderr
+
+
+def test_process_without_stdout_and_stderr_still_says_its_exit_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", None)
+    monkeypatch.setattr(sys, "stderr", None)
+    assert entry.run(["model", "show"]) == 1
+    assert entry.run(["model", "verify", "--device", "abacus"]) == 2

@@ -4,7 +4,8 @@
 
     CliError
     ├── UsageFault (ValueError)      the command line asks for something that cannot be
-    └── ReferenceMissing (ValueError)  cases to be scored have no reference mask
+    ├── ReferenceMissing (ValueError)  cases to be scored have no reference mask
+    └── OutputLost (OSError)         stdout takes nothing more
 
     Stopped (BaseException)          a signal asks the program to stop
 
@@ -35,6 +36,10 @@ class ReferenceMissing(CliError, ValueError):
             "or choose other cases with --case"
         )
         self.cases = tuple(cases)
+
+
+class OutputLost(CliError, OSError):
+    """Stdout takes nothing more: its reader has gone away, its disk is full or it is closed."""
 
 
 class Stopped(BaseException):

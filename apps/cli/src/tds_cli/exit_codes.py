@@ -6,7 +6,8 @@ from typing import Final
 
 from typer import Abort, TyperException
 
-from tds_cli.errors import CliError, ReferenceMissing, Stopped, UsageFault
+from tds_cli.errors import CliError, OutputLost, ReferenceMissing, Stopped, UsageFault
+from tds_cli.logs import redact_text
 from tds_clinical.errors import ClinicalError, DicomWriteError, ReportError, SeriesNotFound
 from tds_core.errors import ConfigError, CoreError, DeviceUnavailable, EvaluationError, ModelError, OutOfMemory
 from tds_core.errors import MissingDependency as CoreMissingDependency
@@ -16,6 +17,9 @@ SIGNAL_BASE: Final = 128
 """A process that a signal stopped exits with this plus the signal's number, as shells have it."""
 
 _INTERRUPT: Final = 2
+
+_OURS: Final = (CliError, ClinicalError, CoreError, DataError, TyperException)
+"""Errors whose words are chosen here or typed by the user; those of others may hold anything, and are redacted."""
 
 
 class ExitCode(IntEnum):
@@ -49,6 +53,8 @@ class Failure:
 _STUDY_HINT: Final = "nothing was written; correct the study as described and run the command again"
 _WRITE_HINT: Final = "nothing half-written is left; run the command again with a folder that can take the result"
 
+_OUTPUT_HINT: Final = "files that the command made are complete; send stdout where it can be read or stored"
+
 # The first row that an error is an instance of decides, so leaves stand before their roots.
 _ROWS: Final[tuple[tuple[tuple[type[BaseException], ...], ExitCode, str, str], ...]] = (
     ((ModelError,), ExitCode.MODEL_REFUSED, "model-refused", "no mask is made with a model that cannot be trusted"),
@@ -72,6 +78,8 @@ _ROWS: Final[tuple[tuple[tuple[type[BaseException], ...], ExitCode, str, str], .
         "study-refused",
         _STUDY_HINT,
     ),
+    # Typer ends the process by itself when the reader of its own pages has gone away, and for nothing else.
+    ((OutputLost, SystemExit), ExitCode.FAILED, "output-lost", _OUTPUT_HINT),
     ((CoreError, CliError), ExitCode.FAILED, "failed", "run the command again with --verbose to see more"),
     ((OSError,), ExitCode.FAILED, "system", "check that the files and folders are there and yours to use"),
 )
@@ -98,5 +106,7 @@ def describe(error: BaseException) -> Failure:
 
 
 def _message(error: BaseException) -> str:
+    if isinstance(error, SystemExit):
+        return "stdout cannot be written (its reader has gone away)"
     text = error.format_message() if isinstance(error, TyperException) else str(error)
-    return text or type(error).__name__
+    return (text if isinstance(error, _OURS) else redact_text(text)) or type(error).__name__

@@ -67,6 +67,7 @@ def run(arguments: Sequence[str]) -> int:
                 code = typer.main.get_command(app).main(
                     list(arguments) or ["--help"], prog_name="tds", standalone_mode=False
                 )
+            output.finish()
         except BaseException as error:  # every error ends as an exit code and two lines
             logger.info("command_failed", exc_info=error)
             failure = describe(error)

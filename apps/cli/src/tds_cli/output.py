@@ -1,11 +1,13 @@
 """The only module that prints: results on stdout, errors and progress on stderr."""
 
 import json
+import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Protocol
 
+from tds_cli.errors import OutputLost
 from tds_cli.exit_codes import Failure
 
 
@@ -26,8 +28,11 @@ def say(text: str = "") -> None:
 
     Args:
         text: The line.
+
+    Raises:
+        OutputLost: If stdout takes nothing more; so for everything here that prints on it.
     """
-    sys.stdout.write(f"{text}\n")
+    _write(f"{text}\n")
 
 
 def say_json(document: Mapping[str, Any]) -> None:
@@ -36,7 +41,16 @@ def say_json(document: Mapping[str, Any]) -> None:
     Args:
         document: Plain JSON types.
     """
-    sys.stdout.write(json_text(document))
+    _write(json_text(document))
+
+
+def finish() -> None:
+    """Hand on what is still in stdout's buffer.
+
+    Raises:
+        OutputLost: If stdout does not take it.
+    """
+    _write("", flush=True)
 
 
 def json_text(document: Mapping[str, Any]) -> str:
@@ -93,14 +107,18 @@ def tell_failure(failure: Failure, error: BaseException, *, as_json: bool) -> No
             "message": failure.message,
             "exit_code": int(failure.exit_code),
         }
-        say_json({"error": entry})
-    sys.stderr.write(f"error: {failure.message}\n  what to do: {failure.hint}\n")
+        with suppress(OutputLost):  # perhaps the very error that is told
+            say_json({"error": entry})
+            finish()
+    if sys.stderr is not None:
+        with suppress(OSError):  # nowhere is left to tell it; the exit code remains
+            sys.stderr.write(f"error: {failure.message}\n  what to do: {failure.hint}\n")
 
 
 @contextmanager
 def progress_on_stderr() -> Iterator[Progress]:
     """Give a callback that shows what is going on, if stderr is a terminal, and is silent otherwise."""
-    if not sys.stderr.isatty():
+    if sys.stderr is None or not sys.stderr.isatty():
         yield _silent
         return
     from rich.console import Console  # noqa: PLC0415  # only a terminal needs it
@@ -115,3 +133,26 @@ def progress_on_stderr() -> Iterator[Progress]:
 
 def _silent(stage: str) -> None:
     """Show nothing."""
+
+
+def _write(text: str, *, flush: bool = False) -> None:
+    if sys.stdout is None:  # the process was started without one
+        message = "stdout is closed"
+        raise OutputLost(message)
+    try:
+        sys.stdout.write(text)
+        if flush:
+            sys.stdout.flush()
+    except OSError as error:
+        _drop_buffer()
+        message = f"stdout cannot be written ({error.strerror or type(error).__name__})"
+        raise OutputLost(message) from error
+
+
+def _drop_buffer() -> None:
+    """Point stdout at nothing, so that the interpreter does not stumble over its buffer once more at the end."""
+    with suppress(OSError):  # a stdout that is no file has no number
+        number = sys.stdout.fileno()
+        nothing = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nothing, number)
+        os.close(nothing)
