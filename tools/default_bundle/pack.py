@@ -8,6 +8,7 @@ import argparse
 import shutil
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from tds_core.bundle import Bundle, load_bundle, write_manifest
 from tds_core.engine import open_engine
 from tds_core.golden import golden_hash, run_golden
 from tds_core.training.checkpoint import load_average
-from tds_core.training.config import TrainingConfig, load_config
+from tds_core.training.config import DataConfig, TrainingConfig, as_document, load_config
 from tds_core.training.export import write_network
 from tds_core.training.network import build_network
 from tds_data.phantom import PhantomConfig, make_phantom
@@ -88,13 +89,25 @@ def describe(config: TrainingConfig, step: int) -> dict[str, Any]:
         "norm": "GROUP(8)",
         "heads": "sigmoid",
     }
+    document["preprocessing"]["spacing_mm"] = config.data.spacing_mm
     document["provenance"]["training"] = {
-        "recipe": "tools/default_bundle/recipe.yaml",
+        "how": "tools/default_bundle/README.md",
+        "last_stage": as_document(replace(config, data=without_paths(config.data))),
         "steps": step,
-        "seed": config.seed,
     }
     document["golden"] = {"sha256": "", "phantom_seed": GOLDEN_SEED}
     return document
+
+
+def without_paths(data: DataConfig) -> DataConfig:
+    """Return a data configuration whose paths are cut to their names: where they lay is nobody's business."""
+    cubes, shapes = data.lesion_cubes, data.tumour_shapes
+    return replace(
+        data,
+        cases=Path(data.cases.name),
+        lesion_cubes=None if cubes is None else Path(cubes.name),
+        tumour_shapes=None if shapes is None else Path(shapes.name),
+    )
 
 
 def card_text(evaluation: Path | None) -> str:

@@ -46,10 +46,13 @@ def main() -> None:
         sys.exit("set TDS_REAL_DATA to the folder that holds the training data; see docs/how-to")
     config = with_root(load_config(arguments.recipe), Path(root))
     arguments.run.mkdir(parents=True, exist_ok=True)
-    (arguments.run / "config.yaml").write_text(yaml.safe_dump(as_document(config), sort_keys=False))
     if arguments.from_bundle:
         start_from_bundle(config, arguments.run)
+    (arguments.run / "config.yaml").write_text(yaml.safe_dump(as_document(config), sort_keys=False))
     patients = [load_patient(p, config.data) for p in sorted(config.data.cases.iterdir()) if p.is_dir()]
+    absent = set(config.data.validation) - {s.name for s in patients}
+    if absent:
+        sys.exit(f"no patient is called {', '.join(sorted(absent))}: a misspelt validation patient would be trained on")
     validation = tuple(s for s in patients if s.name in config.data.validation)
     training = tuple(s for s in patients if s.name not in config.data.validation)
     sources = Sources(
@@ -68,7 +71,7 @@ def start_from_bundle(config: TrainingConfig, run: Path) -> None:
     if (run / CHECKPOINT_NAME).exists():
         sys.exit(f"{run} already holds a checkpoint; leave out --from-bundle to go on from it, or name a new --run")
     network = read_network(load_bundle().folder, config.network).train()
-    optimiser = torch.optim.AdamW(network.parameters())
+    optimiser = torch.optim.AdamW(network.parameters(), weight_decay=config.optimiser.weight_decay)
     save_checkpoint(run, network, network, optimiser, step=0)
 
 

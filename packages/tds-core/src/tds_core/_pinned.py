@@ -2,5 +2,5 @@
 
 from typing import Final
 
-DEFAULT_BUNDLE_SHA256: Final = "2e15035c150dfdd49369a94d77b0bfdac368496d28c527baa29a91111705b8f1"
+DEFAULT_BUNDLE_SHA256: Final = "dd00a1b459558faf7346ae6a1cc66638132a8220b2e8eeb3524198b9f4e8e801"
 """SHA-256 of the default bundle's manifest."""

@@ -51,9 +51,12 @@ class TumorDetector:
             DataError: If the study cannot be read or is refused.
             OutOfMemory: If the study would not fit into memory.
         """
-        case = load_case(discover(Path(path), assume=modality))
-        if reference is not None:
-            case = replace(case, reference=read_reference(Path(reference)))
+        files = discover(Path(path), assume=modality)
+        if reference is None:
+            return self.predict_case(load_case(files))
+        # The mask that may lie in the folder is not even read: another one was asked for.
+        case = load_case(replace(files, reference=None))
+        case = replace(case, reference=read_reference(Path(reference)))
         return self.predict_case(case)
 
     def predict_case(self, case: Case, *, options: InferenceOptions | None = None) -> Segmentation:

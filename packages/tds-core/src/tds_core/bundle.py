@@ -77,6 +77,8 @@ class Bundle:
         preprocess: How cases become tensors.
         postprocess: How probabilities become masks.
         golden_sha256: Expected hash of the golden case's mask.
+        reliable_with: The model was measured to work only where at least one of these sequences is present; empty
+            when it needs none in particular.
         description: The whole of `bundle.yaml`.
     """
 
@@ -85,6 +87,7 @@ class Bundle:
     preprocess: PreprocessConfig
     postprocess: PostprocessConfig
     golden_sha256: str
+    reliable_with: tuple[Modality, ...]
     description: Mapping[str, object]
 
     @property
@@ -203,6 +206,7 @@ def _from_description(folder: Path, sha256: str, document: Mapping[str, Any]) ->
             mirror=tuple(int(a) for a in after["mirror"]),
         ),
         golden_sha256=str(document["golden"]["sha256"]),
+        reliable_with=tuple(Modality(m) for m in document.get("reliable_with", ())),
         description=document,
     )
 

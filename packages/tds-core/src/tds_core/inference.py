@@ -15,9 +15,10 @@ from tds_core.lesions import drop_small_lesions, find_lesions, region_volumes_ml
 from tds_core.memory import check_memory
 from tds_core.metrics import region_dice
 from tds_data.case import Case
+from tds_data.errors import SequenceNotFound, VoxelError
 from tds_data.preprocess import Prepared, prepare, region_labels, restore
 from tds_data.quality import check_case, refuse_errors
-from tds_data.report import LesionReport, QualityFlag
+from tds_data.report import LesionReport, QualityFlag, Severity
 from tds_data.vocabulary import REGIONS
 from tds_data.volume import Volume
 
@@ -87,6 +88,8 @@ def segment(
         options: How to run.
 
     Raises:
+        SequenceNotFound: If the model knows none of the sequences (from tds_data).
+        VoxelError: If the network's output is not finite (from tds_data).
         RefusedStudy: If the quality gate refuses the study (from tds_data).
         ModelError: If the model is missing, altered or cannot be run.
         OutOfMemory: If the study would not fit into memory.
@@ -99,6 +102,7 @@ def segment(
     with watch.stage("model"):
         bundle = bundle or load_bundle()
         engine = engine or open_engine(bundle.graph, device=options.device)
+    flags = (*flags, *_sequence_flags(case, bundle))
     with watch.stage("preprocess"):
         prepared = prepare(case, bundle.preprocess)
         check_memory(case, prepared, options.max_bytes)
@@ -144,7 +148,24 @@ def coarse_labels(probabilities: NDArray[np.float32], bundle: Bundle) -> NDArray
     return region_labels({r: p >= thresholds[r] for r, p in zip(REGIONS, probabilities, strict=True)})
 
 
+def _sequence_flags(case: Case, bundle: Bundle) -> tuple[QualityFlag, ...]:
+    """Refuse a case that has nothing the model knows, and warn where it was measured to miss much of the tumour."""
+    known = bundle.preprocess.modalities
+    if not set(known) & set(case.modalities):
+        message = f"the model reads {', '.join(known)}; the study has only {', '.join(case.modalities)}"
+        raise SequenceNotFound(message)
+    needed = bundle.reliable_with
+    if not needed or set(needed) & set(case.modalities):
+        return ()
+    message = f"without {' or '.join(needed)} this model misses much of the tumour or all of it: see its model card"
+    value = ", ".join(case.modalities)
+    return (QualityFlag(code="UNRELIABLE-SEQUENCES", severity=Severity.WARNING, message=message, value=value),)
+
+
 def _labels(probabilities: NDArray[np.float32], prepared: Prepared, bundle: Bundle) -> NDArray[np.uint8]:
+    if not np.isfinite(probabilities).all():
+        message = "the network's output is not finite, so there is no mask; check the images for extreme values"
+        raise VoxelError(message)
     thresholds = bundle.postprocess.thresholds
     masks = {r: restore(p, prepared) >= thresholds[r] for r, p in zip(REGIONS, probabilities, strict=True)}
     labels = region_labels(masks)

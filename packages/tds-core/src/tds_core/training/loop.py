@@ -100,6 +100,8 @@ def train(
     opt = config.optimiser
     optimiser = torch.optim.AdamW(network.parameters(), lr=opt.learning_rate, weight_decay=opt.weight_decay)
     start = load_checkpoint(folder, network, average, optimiser)
+    for group in optimiser.param_groups:
+        group["weight_decay"] = opt.weight_decay  # the recipe's, not the one that the checkpoint was made with
     tally = _Tally()
     for step, (image, regions) in enumerate(_batches(config, sources, start), start=start + 1):
         _set_rate(optimiser, learning_rate(opt, step))

@@ -94,7 +94,7 @@ def load_cubes(path: Path, exclude: Sequence[str], spacing_mm: float) -> tuple[C
         ConfigError: If the file cannot be read.
     """
     x, scale, y, names, spacing = _read_arrays(path, "x", "scale", "y", "case", "spacing_mm")
-    kept = [i for i, name in enumerate(names) if not _excluded(str(name), exclude)]
+    kept = _kept(names, exclude)
     log.info("lesion cubes loaded", extra={"kept": len(kept), "excluded": len(names) - len(kept)})
     factors = _factors(spacing, spacing_mm)
     return tuple(_cube(x[i].astype(np.float32) * float(scale), y[i], factors) for i in kept)
@@ -114,7 +114,7 @@ def load_shapes(path: Path, exclude: Sequence[str]) -> tuple[NDArray[np.uint8], 
         ConfigError: If the file cannot be read.
     """
     seg, names, spacing = _read_arrays(path, "seg", "case", "spacing_mm")
-    kept = [i for i, name in enumerate(names) if not _excluded(str(name), exclude)]
+    kept = _kept(names, exclude)
     shapes = seg[kept][:, ::-1, ::-1, :]
     return np.where(shapes == _OLD_ET, np.uint8(Label.ET), shapes), np.asarray(spacing, np.float64)
 
@@ -152,6 +152,14 @@ def _read_arrays(path: Path, *names: str) -> list[NDArray[Any]]:
     except (OSError, EOFError, ValueError, TypeError, KeyError, BadZipFile, zlib.error) as error:
         message = f"cannot read {path.name!r}: {error}; it must be an NPZ file with {', '.join(names)}"
         raise ConfigError(message) from error
+
+
+def _kept(names: NDArray[np.str_], exclude: Sequence[str]) -> list[int]:
+    absent = [e for e in exclude if not any(_excluded(str(name), [e]) for name in names)]
+    if absent:
+        message = f"nothing is called {', '.join(absent)}: a misspelt patient to leave out would be trained on"
+        raise ConfigError(message)
+    return [i for i, name in enumerate(names) if not _excluded(str(name), exclude)]
 
 
 def _excluded(name: str, exclude: Sequence[str]) -> bool:
