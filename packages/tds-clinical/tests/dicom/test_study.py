@@ -147,6 +147,13 @@ def test_a_folder_of_dicom_looks_like_dicom(study_folder: Path) -> None:
     assert looks_like_dicom(next(study_folder.rglob("*.dcm")))
 
 
+def test_dicom_behind_many_other_files_is_found(study_folder: Path) -> None:
+    (study_folder / "0-notes").mkdir()
+    for number in range(300):
+        (study_folder / "0-notes" / f"{number}.txt").touch()
+    assert looks_like_dicom(study_folder)
+
+
 def test_other_things_do_not_look_like_dicom(tmp_path: Path) -> None:
     (tmp_path / "a.nii").write_bytes(bytes(400))
     assert not looks_like_dicom(tmp_path)

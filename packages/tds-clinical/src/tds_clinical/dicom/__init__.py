@@ -1,6 +1,7 @@
 """Reading DICOM studies; the only place where DICOM's own patient axes (LPS) appear."""
 
 from tds_clinical.dicom.identify import SequenceGuess, identify_sequence
+from tds_clinical.dicom.notes import reading_notes
 from tds_clinical.dicom.series import FolderScan, SeriesFiles, SliceFile, read_series_headers, scan_folder
 from tds_clinical.dicom.study import DicomStudy, IdentifiedSeries, looks_like_dicom, read_study
 from tds_clinical.dicom.volume import read_series
@@ -17,5 +18,6 @@ __all__ = [
     "read_series",
     "read_series_headers",
     "read_study",
+    "reading_notes",
     "scan_folder",
 ]

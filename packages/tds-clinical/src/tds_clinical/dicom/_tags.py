@@ -12,6 +12,7 @@ HEADER_TAGS: Final[tuple[str, ...]] = (
     "PatientID",
     "StudyInstanceUID",
     "SeriesInstanceUID",
+    "FrameOfReferenceUID",
     "SeriesNumber",
     "SeriesDescription",
     "ProtocolName",

@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -22,7 +21,6 @@ _LOG = logging.getLogger(__name__)
 _CASE_NAME: Final = "study"
 _LEAST_CONFIDENCE: Final = 0.5
 _SIMILAR_CONFIDENCE: Final = 0.2
-_FILES_TO_TRY: Final = 256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -40,6 +38,11 @@ class IdentifiedSeries:
     guess: SequenceGuess
     modality: Modality | None
     overridden: bool = False
+
+    @property
+    def passed_over(self) -> bool:
+        """Whether it might well be a sequence that another series was read as."""
+        return self.modality is None and self.guess.modality is not None and self.guess.confidence >= _LEAST_CONFIDENCE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -99,13 +102,13 @@ def read_study(folder: Path, *, overrides: Mapping[Modality, str] | None = None)
 
 
 def looks_like_dicom(path: Path) -> bool:
-    """Tell whether a path is a DICOM file or a folder that holds one among its first files.
+    """Tell whether a path is a DICOM file or a folder that holds one, however far down and behind however many others.
 
     Args:
         path: Anything; what cannot be read does not look like DICOM.
     """
     try:
-        return any(map(_starts_like_dicom, islice(walk_files(path), _FILES_TO_TRY)))
+        return any(map(_starts_like_dicom, walk_files(path)))
     except FolderNotReadable:
         return False
 

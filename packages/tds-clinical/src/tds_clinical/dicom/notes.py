@@ -1,0 +1,50 @@
+"""What people should know of how a study was read, as flags to keep with its result."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from tds_clinical.dicom._tags import text
+from tds_clinical.dicom.study import DicomStudy
+from tds_data.report import QualityFlag, Severity
+
+SERIES_READ: Final = "SERIES-READ"
+SERIES_PASSED_OVER: Final = "SERIES-PASSED-OVER"
+FILES_IGNORED: Final = "FILES-IGNORED"
+FRAME_OF_REFERENCE: Final = "FRAME-OF-REFERENCE"
+
+
+def reading_notes(study: DicomStudy) -> tuple[QualityFlag, ...]:
+    """Return which series was read as what, which were passed over, and what speaks against using them together.
+
+    Args:
+        study: What `read_study` returned.
+    """
+    return tuple(_notes(study))
+
+
+def _notes(study: DicomStudy) -> Iterator[QualityFlag]:
+    for entry in study.series:
+        if entry.modality is not None:
+            yield _info(SERIES_READ, f"{entry.files.label} was read as {entry.modality}")
+    for entry in study.series:
+        if entry.passed_over:
+            message = f"{entry.files.label} could be {entry.guess.modality} too, but another series was taken as that"
+            yield _info(SERIES_PASSED_OVER, message)
+    if study.ignored:
+        yield _info(FILES_IGNORED, "files that are no MR images were left out", str(study.ignored))
+    frames = _frames_of_reference(study)
+    if len(frames) > 1:
+        message = (
+            "the series name different frames of reference (PS3.3, section C.7.4.1), so nothing says that one place in "
+            "them is one place in the patient; check that they are registered"
+        )
+        yield QualityFlag(code=FRAME_OF_REFERENCE, severity=Severity.WARNING, message=message, value=str(len(frames)))
+
+
+def _frames_of_reference(study: DicomStudy) -> set[str]:
+    chosen = (entry.files for entry in study.series if entry.modality is not None)
+    return {text(file.header, "FrameOfReferenceUID") for files in chosen for file in files.slices} - {""}
+
+
+def _info(code: str, message: str, value: str | None = None) -> QualityFlag:
+    return QualityFlag(code=code, severity=Severity.INFO, message=message, value=value)
