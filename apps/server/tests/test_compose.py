@@ -61,6 +61,7 @@ def test_study_becomes_a_result_folder(segmenter: StudySegmenter, study: Path, t
     stored = json.loads((tmp_path / "result" / "result.json").read_text(encoding="utf-8"))
     assert LesionReport.from_dict(stored) == report
     assert report.modalities == (Modality.T1CE, Modality.FLAIR)
+    assert not report.phantom
     assert read_volume(tmp_path / "result" / "mask.nii.gz").same_grid(read_volume(study / "t1ce.nii.gz"))
     fractions = [fraction for fraction, _ in progress.heard]
     assert fractions == sorted(fractions)
@@ -74,6 +75,29 @@ def test_dicom_gives_the_same_lesions(segmenter: StudySegmenter, study: Path, he
     from_dicom = segmenter.segment(tmp_path / "dicom", tmp_path / "one", progress=Progress())
     from_nifti = segmenter.segment(study, tmp_path / "two", progress=Progress())
     assert from_dicom.lesions == from_nifti.lesions
+
+
+def test_result_keeps_how_the_study_was_read(segmenter: StudySegmenter, head: Case, tmp_path: Path) -> None:
+    write_classic_study(head, tmp_path / "dicom")
+    report = segmenter.segment(tmp_path / "dicom", tmp_path / "result", progress=Progress())
+    assert [flag.message for flag in report.quality if flag.code == "SERIES-READ"] == [
+        "series 1 was read as t1ce",
+        "series 2 was read as flair",
+    ]
+    assert not report.phantom
+    stored = json.loads((tmp_path / "result" / "result.json").read_text(encoding="utf-8"))
+    assert LesionReport.from_dict(stored).quality == report.quality
+
+
+def test_phantom_is_marked_and_what_was_assumed_is_kept(segmenter: StudySegmenter, study: Path, tmp_path: Path) -> None:
+    for path in study.iterdir():
+        path.rename(path.with_name(f"phantom-0007_{path.name}"))
+    (tmp_path / "upload").mkdir()
+    study.rename(tmp_path / "upload" / "inner")
+    report = segmenter.segment(tmp_path / "upload", tmp_path / "result", progress=Progress())
+    assert report.phantom
+    assert [flag.message for flag in report.quality if flag.code == "ASSUMED"] == ["taken from the subfolder inner"]
+    assert "PHANTOM" in (tmp_path / "result" / "report.html").read_text(encoding="utf-8").upper()
 
 
 @pytest.mark.parametrize("stage", ["read", "quality", "write"])

@@ -120,13 +120,13 @@ def _read_nifti(request: StudyRequest) -> Study:
     files = discover(request.path, assume=request.modality)
     if request.reference is not None:
         files = replace(files, reference=None)
-    notes = tuple(_note("ASSUMED", note) for note in files.notes)
+    notes = tuple(QualityFlag(code="ASSUMED", severity=Severity.INFO, message=note) for note in files.notes)
     return Study(case=load_case(files), notes=notes, phantom=is_phantom(files))
 
 
 def _read_other(request: StudyRequest) -> Study:
     # pydicom is imported only where there may be DICOM to read.
-    from tds_clinical.dicom import looks_like_dicom, read_study as read_dicom  # noqa: I001, PLC0415
+    from tds_clinical.dicom import looks_like_dicom, reading_notes, read_study as read_dicom  # noqa: I001, PLC0415
 
     if not looks_like_dicom(request.path):
         message = f"{request.path.name!r} holds neither NIfTI (.nii, .nii.gz) nor DICOM files; check the path"
@@ -135,15 +135,4 @@ def _read_other(request: StudyRequest) -> Study:
         message = f"{request.path.name!r} is one DICOM file; give the folder that holds the whole study"
         raise StudyError(message)
     found = read_dicom(request.path, overrides=request.series)
-    notes = [
-        _note("SERIES-READ", f"{entry.files.label} was read as {entry.modality}")
-        for entry in found.series
-        if entry.modality is not None
-    ]
-    if found.ignored:
-        notes.append(_note("FILES-IGNORED", "files that are no MR images were left out", str(found.ignored)))
-    return Study(case=found.case, notes=tuple(notes))
-
-
-def _note(code: str, message: str, value: str | None = None) -> QualityFlag:
-    return QualityFlag(code=code, severity=Severity.INFO, message=message, value=value)
+    return Study(case=found.case, notes=reading_notes(found))

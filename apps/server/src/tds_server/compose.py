@@ -9,25 +9,22 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import wait as wait_for
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Lock
 from typing import Final
 
 from tds_clinical import ClinicalError, ReportError
-from tds_clinical.dicom import looks_like_dicom, read_study
 from tds_clinical.reports import write_html, write_overlay
 from tds_core.api import TumorDetector
 from tds_core.errors import CoreError
 from tds_core.inference import InferenceOptions, Segmentation
 from tds_data.atomic import RESULT_MARKER, atomic_folder
-from tds_data.case import Case
-from tds_data.discover import discover
 from tds_data.errors import DataError, MissingDependency, RefusedStudy, VolumeWriteError
 from tds_data.nifti import write_volume
 from tds_data.report import LesionReport, Severity
-from tds_data.study_files import load_case
 from tds_serve import ProgressCallback, SegmentationFailed, StudyRefused, StudySegmenter
+from tds_server.reading import StudyRead, read
 
 _HEARTBEAT_S: Final = 1.0
 _FRACTIONS: Final = {
@@ -77,13 +74,12 @@ class _LocalSegmenter:
         """Segment a study, write its result folder and return what was found; see `StudySegmenter`."""
         with self._turn, _translated(), atomic_folder(result) as folder:
             _announce(progress, "read")
-            case = _read(study)
-            found = self._infer(case, progress)
+            found = self._infer(read(study), progress)
             _announce(progress, "write")
             _write(folder, found)
         return found.report
 
-    def _infer(self, case: Case, progress: ProgressCallback) -> Segmentation:
+    def _infer(self, study: StudyRead, progress: ProgressCallback) -> Segmentation:
         """Run the model in a thread, so that this one can tell of progress and be told to stop."""
         stage = _Stage("quality")
 
@@ -91,21 +87,19 @@ class _LocalSegmenter:
             stage.name = name
 
         _announce(progress, stage.name)
-        options = InferenceOptions(max_bytes=self.max_bytes, progress=enter)
+        options = InferenceOptions(max_bytes=self.max_bytes, phantom=study.phantom, progress=enter)
         with ThreadPoolExecutor(1, thread_name_prefix="infer") as pool:
-            future: Future[Segmentation] = pool.submit(self.detector.predict_case, case, options=options)
+            future: Future[Segmentation] = pool.submit(self.detector.predict_case, study.case, options=options)
             while not future.done():
                 wait_for([future], timeout=_HEARTBEAT_S)
                 _announce(progress, stage.name)
-            return future.result()
+            found = future.result()
+        report = replace(found.report, quality=(*found.report.quality, *study.notes))
+        return replace(found, report=report)
 
 
 def _announce(progress: ProgressCallback, stage: str) -> None:
     progress(_FRACTIONS[stage], stage)
-
-
-def _read(study: Path) -> Case:
-    return read_study(study).case if looks_like_dicom(study) else load_case(discover(study))
 
 
 def _write(folder: Path, found: Segmentation) -> None:
