@@ -1,6 +1,9 @@
 import gzip
 import logging
 import struct
+import tracemalloc
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import nibabel as nib
@@ -90,6 +93,61 @@ def test_metres_become_millimetres(tmp_path: Path, caplog: pytest.LogCaptureFixt
     assert "nifti_unit_converted" in caplog.text
 
 
+@pytest.mark.parametrize("code", [4, 7, 2 + 56, 255])
+def test_unknown_units_are_taken_for_millimetres(tmp_path: Path, caplog: pytest.LogCaptureFixture, code: int) -> None:
+    path = save(tmp_path / "v.nii", RAMP, np.diag([1.0, 1, 2, 1]), xyzt_units=code)
+    assert read_volume(path).spacing_mm == (1.0, 1.0, 2.0)
+    assert ("nifti_unit_unknown" in caplog.text) == (code != 58)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    flips=st.lists(st.tuples(st.integers(4, 347), st.integers(1, 255)), min_size=1, max_size=3), packed=st.booleans()
+)
+def test_flipped_header_bytes_give_a_volume_or_a_read_error(
+    tmp_path_factory: pytest.TempPathFactory, flips: list[tuple[int, int]], *, packed: bool
+) -> None:
+    data = bytearray(nib.Nifti1Image(RAMP, OBLIQUE).to_bytes())
+    for place, mask in flips:
+        data[place] ^= mask
+    path = tmp_path_factory.getbasetemp() / "flipped.nii.gz"
+    path.write_bytes(gzip.compress(bytes(data), 1) if packed else bytes(data))
+    for read in (read_volume, read_volumes, read_shape):
+        with suppress(VolumeReadError):
+            read(path)
+
+
+def test_no_more_is_unpacked_than_the_header_promises(tmp_path: Path) -> None:
+    path = tmp_path / "v.nii.gz"
+    path.write_bytes(gzip.compress(nib.Nifti1Image(RAMP, OBLIQUE).to_bytes() + bytes(200 << 20), 1))
+    tracemalloc.start()
+    try:
+        volume = read_volume(path)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert np.array_equal(volume.voxels, RAMP)
+    assert peak < 8 << 20
+
+
+def test_a_header_cannot_be_hidden_in_many_members(tmp_path: Path) -> None:
+    data = nib.Nifti1Image(RAMP, OBLIQUE).to_bytes()
+    path = tmp_path / "v.nii.gz"
+    path.write_bytes(b"".join(gzip.compress(data[n : n + 1]) for n in range(len(data))) + gzip.compress(b"more"))
+    assert np.array_equal(read_volume(path).voxels, RAMP)
+
+
+def test_what_follows_the_voxels_is_tolerated(tmp_path: Path) -> None:
+    data = nib.Nifti1Image(RAMP, OBLIQUE).to_bytes()
+    for name, content in [
+        ("a", data + b"tail"),
+        ("b", gzip.compress(data + b"tail")),
+        ("c", gzip.compress(data) + b"x"),
+    ]:
+        (tmp_path / name).write_bytes(content)
+        assert np.array_equal(read_volume(tmp_path / name).voxels, RAMP)
+
+
 def test_trailing_axes_of_length_one_are_dropped(tmp_path: Path) -> None:
     path = save(tmp_path / "v.nii", RAMP[..., None, None])
     assert read_volume(path).shape == (2, 3, 4)
@@ -148,6 +206,22 @@ def _negative_shape(data: bytes) -> bytes:
     return data[:42] + struct.pack("<h", -3) + data[44:]
 
 
+def _infinite_intercept(data: bytes) -> bytes:
+    return data[:112] + struct.pack("<ff", 2.0, np.inf) + data[120:]
+
+
+def _offset(value: float) -> Callable[[bytes], bytes]:
+    return lambda data: data[:108] + struct.pack("<f", value) + data[112:]
+
+
+def _two_negative_axes(data: bytes) -> bytes:
+    return data[:42] + struct.pack("<hh", -2, -3) + data[46:]
+
+
+def _negative_voxel_size(data: bytes) -> bytes:
+    return data[:80] + struct.pack("<f", np.nan) + data[84:252] + struct.pack("<hh", 1, 0) + data[256:]
+
+
 @pytest.mark.parametrize(
     ("damage", "reason"),
     [
@@ -163,6 +237,17 @@ def _negative_shape(data: bytes) -> bytes:
         (_singular_sform, "singular"),
         (_huge_shape, "promises"),
         (_negative_shape, "promises"),
+        (_two_negative_axes, "promises"),
+        (_infinite_intercept, "header is damaged"),
+        (_offset(np.nan), "header is damaged"),
+        (_offset(np.inf), "header is damaged"),
+        (_offset(-16.0), "damaged|promises"),
+        (_offset(1e30), "promises"),
+        (_negative_voxel_size, "damaged|finite"),
+        (lambda data: gzip.compress(data[:300]), "header is damaged"),
+        (lambda data: gzip.compress(data)[:-4], "truncated"),
+        (lambda data: gzip.compress(data)[:-8] + bytes(8), "damaged"),
+        (lambda data: gzip.compress(data[:-2]), "promises"),
     ],
 )
 def test_damaged_files_are_refused_with_the_reason(tmp_path: Path, damage: object, reason: str) -> None:

@@ -1,20 +1,25 @@
 """NIfTI files in and out.
 
-Headers are interpreted by nibabel. The bytes are read and unpacked here: one `zlib` call per file, which releases the
-interpreter's lock, so that the sequences of a study are read side by side (`read_many`).
+Headers are interpreted by nibabel. The bytes are read and unpacked here, in steps that release the interpreter's lock,
+so that the sequences of a study are read side by side (`read_many`). No more is unpacked than a header promises.
 """
 
 import logging
+import math
 import os
+import re
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 from uuid import uuid4
 
 import nibabel as nib
 import numpy as np
+from nibabel.spatialimages import HeaderDataError
+from nibabel.wrapstruct import WrapStructError
 from numpy.typing import NDArray
 
 from tds_data.errors import GeometryError, VolumeReadError, VolumeWriteError, VoxelError
@@ -31,7 +36,10 @@ _HEADER_BYTES: Final = 544
 _SPATIAL_AXES: Final = 3
 _COMPRESSION_LEVEL: Final = 3
 _MAX_READERS: Final = 4
-_MM_PER_UNIT: Final = {"meter": 1000.0, "micron": 0.001}
+_MM_PER_UNIT: Final = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}  # by NIfTI's codes: unknown, metre, millimetre, micron
+_UNIT_CODES: Final = 8  # the three low bits of xyzt_units; the others are about time
+_UNPACK_STEP: Final = 1 << 16
+_PADDING: Final = re.compile(rb"\0*")
 _WRITABLE: Final = ("uint8", "int8", "uint16", "int16", "uint32", "int32", "float32", "float64")
 
 logger = logging.getLogger(__name__)
@@ -74,8 +82,7 @@ def read_volume(path: Path) -> Volume:
         VolumeReadError: If the file is missing, damaged, not NIfTI, not three-dimensional, complex or coloured, or if
             its affine cannot be used.
     """
-    header, data = _open(path)
-    shape = _trimmed(header)
+    header, shape, data = _open(path)
     if len(shape) != _SPATIAL_AXES:
         raise VolumeReadError(path, f"it has shape {shape}, not three axes; {_advice(shape)}")
     return _volume(path, _voxels(path, header, data, shape), header)
@@ -90,8 +97,7 @@ def read_volumes(path: Path) -> list[Volume]:
     Raises:
         VolumeReadError: As `read_volume`, and for five axes or more.
     """
-    header, data = _open(path)
-    shape = _trimmed(header)
+    header, shape, data = _open(path)
     if len(shape) not in {_SPATIAL_AXES, _SPATIAL_AXES + 1}:
         raise VolumeReadError(path, f"it has shape {shape}, neither three nor four axes; {_advice(shape)}")
     voxels = _voxels(path, header, data, shape)
@@ -123,11 +129,8 @@ def read_shape(path: Path) -> tuple[int, ...]:
     """
     start = _read_bytes(path, limit=1 << 16)
     if start.startswith(_GZIP_MAGIC):
-        try:
-            start = zlib.decompressobj(_GZIP_FORMAT).decompress(start, _HEADER_BYTES)
-        except zlib.error as error:
-            raise VolumeReadError(path, f"its gzip data is damaged ({error}); copy it again") from error
-    return _trimmed(_parse_header(path, start))
+        start = _gunzip(path, start, _HEADER_BYTES)
+    return _parse_header(path, start)[1]
 
 
 def write_volume(path: Path, volume: Volume) -> None:
@@ -177,7 +180,7 @@ def _encode(volume: Volume) -> bytes:
     header.set_sform(volume.ras_from_voxel, code=1)
     try:
         header.set_qform(volume.ras_from_voxel, code=1, strip_shears=False)
-    except nib.spatialimages.HeaderDataError:
+    except HeaderDataError:
         header.set_qform(None, code=0)
         header.set_zooms(volume.spacing_mm)
     header["scl_slope"], header["scl_inter"] = 1.0, 0.0
@@ -187,11 +190,13 @@ def _encode(volume: Volume) -> bytes:
     return bytes(header.binaryblock) + no_extensions + voxels.tobytes(order="F")
 
 
-def _open(path: Path) -> tuple[_Header, bytes]:
+def _open(path: Path) -> tuple[_Header, tuple[int, ...], bytes]:
     data = _read_bytes(path)
-    if data.startswith(_GZIP_MAGIC):
-        data = _gunzip(path, data)
-    return _parse_header(path, data), data
+    if not data.startswith(_GZIP_MAGIC):
+        return *_parse_header(path, data), data
+    header, shape = _parse_header(path, _gunzip(path, data, _HEADER_BYTES))
+    start, length, _ = _extent(path, header, shape)
+    return header, shape, _gunzip(path, data, start + length + 1)  # one more tells whether anything follows
 
 
 def _read_bytes(path: Path, limit: int = -1) -> bytes:
@@ -205,33 +210,54 @@ def _read_bytes(path: Path, limit: int = -1) -> bytes:
     return data
 
 
-def _gunzip(path: Path, data: bytes) -> bytes:
-    members = []
-    while data:  # block-wise compressors write several members one after the other
-        stream = zlib.decompressobj(_GZIP_FORMAT)
+def _gunzip(path: Path, data: bytes, limit: int) -> bytes:
+    """Return the first bytes that gzip data holds: all of them if they are fewer than the limit, checksums included."""
+    parts: list[bytes] = []
+    size = position = 0
+    stream = zlib.decompressobj(_GZIP_FORMAT)
+    while size < limit and position < len(data):
+        if stream.eof:  # block-wise compressors write several members one after the other
+            if size == limit - 1 or not data.startswith(_GZIP_MAGIC, position):
+                break
+            stream = zlib.decompressobj(_GZIP_FORMAT)
+        step = data[position : position + _UNPACK_STEP]
         try:
-            members.append(stream.decompress(data))
+            parts.append(stream.decompress(step, limit - size))
         except zlib.error as error:
             raise VolumeReadError(path, f"its gzip data is damaged ({error}); copy it again") from error
-        if not stream.eof:
-            raise VolumeReadError(path, "its gzip data ends early; the file is truncated, copy or download it again")
-        data = stream.unused_data.lstrip(b"\0")
-    return members[0] if len(members) == 1 else b"".join(members)
+        size += len(parts[-1])
+        position += len(step) - len(stream.unused_data) - len(stream.unconsumed_tail)
+        if stream.eof:
+            padding = _PADDING.match(data, position)
+            position = padding.end() if padding else position
+    if size < limit and not stream.eof:
+        raise VolumeReadError(path, "its gzip data ends early; the file is truncated, copy or download it again")
+    return b"".join(parts)
 
 
-def _parse_header(path: Path, data: bytes) -> _Header:
+@contextmanager
+def _damage_named(path: Path) -> Iterator[None]:
+    try:
+        with np.errstate(all="ignore"):  # what overflows is found in the values
+            yield
+    except (VolumeReadError, GeometryError, VoxelError):
+        raise
+    except (HeaderDataError, WrapStructError, ValueError, OverflowError) as error:
+        raise VolumeReadError(path, f"its NIfTI header is damaged: {error}") from error
+
+
+def _parse_header(path: Path, data: bytes) -> tuple[_Header, tuple[int, ...]]:
     sizes = {int.from_bytes(data[:4], "little"), int.from_bytes(data[:4], "big")}
     kind = next((_HEADERS[size] for size in sizes if size in _HEADERS), None)
     if kind is None:
         raise VolumeReadError(path, "it is no NIfTI file, whatever its name says; convert the image to NIfTI first")
-    try:
+    with _damage_named(path):
         header = kind(data[: kind.template_dtype.itemsize], check=True)
         header.get_data_dtype()
-    except (nib.spatialimages.HeaderDataError, nib.wrapstruct.WrapStructError) as error:
-        raise VolumeReadError(path, f"its NIfTI header is damaged: {error}") from error
+        shape = _trimmed(header)
     if not header["magic"].item().startswith(b"n+"):
         raise VolumeReadError(path, "it is half of an image pair (.hdr and .img); convert it to a single .nii.gz")
-    return header
+    return header, shape
 
 
 def _trimmed(header: _Header) -> tuple[int, ...]:
@@ -247,18 +273,29 @@ def _advice(shape: tuple[int, ...]) -> str:
     return "split it into one file per sequence"
 
 
-def _voxels(path: Path, header: _Header, data: bytes, shape: tuple[int, ...]) -> VoxelArray:
-    dtype = header.get_data_dtype()
+def _extent(path: Path, header: _Header, shape: tuple[int, ...]) -> tuple[int, int, np.dtype[Any]]:
+    """Return where the voxels start, how many bytes they take, and their type."""
+    dtype: np.dtype[Any] = header.get_data_dtype()
     if dtype.kind not in "iuf" or dtype.itemsize > np.dtype(np.float64).itemsize:
         label = nib.nifti1.data_type_codes.label[int(header["datatype"])]
         raise VolumeReadError(path, f"its voxels are of type {label}; convert them to plain integers or floats")
-    offset, count = int(header.get_data_offset()), int(np.prod(shape, dtype=np.int64))
-    found, wanted = max(len(data) - offset, 0), count * dtype.itemsize
-    if count <= 0 or found < wanted:
+    with _damage_named(path):
+        start = int(header.get_data_offset())
+    if start < 0 or min(shape, default=0) <= 0:
+        reason = f"its header promises {shape} voxels from byte {start} on, which cannot be; copy or export it again"
+        raise VolumeReadError(path, reason)
+    return start, math.prod(shape) * dtype.itemsize, dtype
+
+
+def _voxels(path: Path, header: _Header, data: bytes, shape: tuple[int, ...]) -> VoxelArray:
+    start, wanted, dtype = _extent(path, header, shape)
+    found = max(len(data) - start, 0)
+    if found < wanted:
         reason = f"its header promises {shape} voxels, {wanted} bytes, and {found} are there; copy or export it again"
         raise VolumeReadError(path, reason)
-    stored = np.frombuffer(data, dtype=dtype, count=count, offset=offset).reshape(shape, order="F")
-    return _scaled(stored.astype(dtype.newbyteorder("="), copy=False), header)
+    stored = np.frombuffer(data, dtype=dtype, count=math.prod(shape), offset=start).reshape(shape, order="F")
+    with _damage_named(path):
+        return _scaled(stored.astype(dtype.newbyteorder("="), copy=False), header)
 
 
 def _scaled(voxels: VoxelArray, header: _Header) -> VoxelArray:
@@ -276,12 +313,14 @@ def _scaled(voxels: VoxelArray, header: _Header) -> VoxelArray:
 def _volume(path: Path, voxels: VoxelArray, header: _Header) -> Volume:
     if int(header["sform_code"]) <= 0 and int(header["qform_code"]) <= 0:
         logger.warning("nifti_without_orientation file=%s: left and right are assumed from the voxel order", path.name)
-    unit = header.get_xyzt_units()[0]
-    factor = _MM_PER_UNIT.get(unit, 1.0)
-    if unit in _MM_PER_UNIT:
-        logger.warning("nifti_unit_converted file=%s unit=%s", path.name, unit)
+    code = int(header["xyzt_units"]) % _UNIT_CODES
+    factor = _MM_PER_UNIT.get(code, 1.0)
+    if code not in _MM_PER_UNIT:
+        logger.warning("nifti_unit_unknown file=%s code=%d: millimetres are assumed", path.name, code)
+    elif factor != 1.0:
+        logger.warning("nifti_unit_converted file=%s factor=%g", path.name, factor)
     try:
-        affine = np.diag([factor, factor, factor, 1.0]) @ header.get_best_affine()
-        return Volume(voxels, affine)
-    except (GeometryError, VoxelError, ValueError) as error:
+        with _damage_named(path):
+            return Volume(voxels, np.diag([factor, factor, factor, 1.0]) @ header.get_best_affine())
+    except (GeometryError, VoxelError) as error:
         raise VolumeReadError(path, str(error)) from error
