@@ -43,6 +43,51 @@ def test_nan_and_constant_images_are_errors(case: Case) -> None:
     assert codes(check_case(replaced(case, np.full(case.grid.shape, 7))))["CONSTANT-IMAGE"] is Severity.ERROR
 
 
+@pytest.mark.parametrize("kind", ["f4", "f8"])
+@pytest.mark.parametrize(
+    ("factor", "code"),
+    [(1e39, "NOT-FINITE"), (1e-46, "CONSTANT-IMAGE"), (1e-50, "CONSTANT-IMAGE"), (1e-320, "CONSTANT-IMAGE")],
+)
+def test_intensities_beyond_single_precision_are_errors(case: Case, factor: float, code: str, kind: str) -> None:
+    with np.errstate(over="ignore"):
+        voxels = (case.grid.voxels * factor).astype(kind)
+    flags = check_case(replaced(case, voxels))
+    assert codes(flags)[code] is Severity.ERROR
+
+
+@pytest.mark.parametrize("factor", [1e-38, 1e-30, 1.0, 1e30, 1e35])
+def test_unusual_scales_within_single_precision_pass(case: Case, factor: float) -> None:
+    assert set(codes(check_case(replaced(case, case.grid.voxels * factor)))) == {"MISSING-SEQUENCE"}
+
+
+@pytest.mark.parametrize("step", [1e-320, 1e-12])
+def test_spread_lost_in_single_precision_is_no_spread(case: Case, step: float) -> None:
+    inside = case.grid.voxels > 0
+    voxels = np.where(inside, 1.0, 0.0)
+    voxels[24, 28, 20] += step
+    flags = check_case(replaced(case, voxels))
+    assert codes(flags)["CONSTANT-IMAGE"] is Severity.ERROR
+    faint = np.zeros(case.grid.shape, np.float32)
+    faint[inside] = 1e-40
+    faint[24, 28, 20] += np.float32(1.5e-45)
+    assert codes(check_case(replaced(case, faint)))["CONSTANT-IMAGE"] is Severity.ERROR
+
+
+@pytest.mark.parametrize("kind", ["?", "u1", "i2", "i4", "f4", "f8"])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_mask_named_as_an_image_is_an_error(case: Case, kind: str, order: str) -> None:
+    mask = np.asarray(case.grid.voxels > 0, dtype=kind, order=order)
+    flag = check_case(replaced(case, mask))[0]
+    assert (flag.code, flag.severity, flag.value) == ("CONSTANT-IMAGE", "error", str(mask.max()))
+    assert "t1 is a single value" in flag.message
+    assert "CONSTANT-IMAGE" not in codes(check_case(replaced(case, case.grid.voxels[::-1, :, ::-1])))
+
+
+def test_wide_integers_that_single_precision_merges_are_errors(case: Case) -> None:
+    voxels = np.where(case.grid.voxels > 0, 2**30 + case.grid.voxels.astype(np.int32) % 2, 0)
+    assert codes(check_case(replaced(case, voxels)))["CONSTANT-IMAGE"] is Severity.ERROR
+
+
 @pytest.mark.parametrize(
     ("scale", "code", "severity"),
     [

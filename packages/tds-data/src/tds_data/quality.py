@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tds_data.case import Case
 from tds_data.errors import RefusedStudy
 from tds_data.preprocess import background
 from tds_data.report import QualityFlag, Severity
 from tds_data.vocabulary import MODALITIES, Modality
-from tds_data.volume import Volume
+from tds_data.volume import Volume, VoxelArray
 
 SPACING_LIMITS_MM: Final = (0.2, 8.0)
 """Voxel edges outside this range are refused."""
@@ -33,6 +34,8 @@ MIN_BACKGROUND_SHARE: Final = 0.3
 """A stripped image has at least this share of constant background."""
 MIN_OVERLAP: Final = 0.7
 """A sequence that covers less than this share of the largest one's content is warned of."""
+
+_FAINT: Final = 1e-30  # an image whose largest intensity is above has a spread that single precision can hold
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,17 +55,11 @@ def check_case(case: Case) -> tuple[QualityFlag, ...]:
     flags = [*_grid_flags(case.grid), *_missing_flags(case)]
     contents: dict[Modality, _Content] = {}
     for modality, volume in case.images.items():
-        not_finite = _count_not_finite(volume)
-        if not_finite:
-            message = f"{modality} holds voxels that are NaN or infinite; export the image again"
-            flags.append(_error("NOT-FINITE", message, f"{not_finite} voxels"))
-            continue
-        content = _content(volume)
-        if content.volume_ml == 0.0:
-            message = f"{modality} is the same value everywhere; export the image again"
-            flags.append(_error("CONSTANT-IMAGE", message, str(volume.voxels.flat[0])))
-            continue
-        contents[modality] = content
+        unusable, content = _intensity_flag(modality, volume)
+        if unusable is not None:
+            flags.append(unusable)
+        else:
+            contents[modality] = content
     flags.extend(_content_flags(contents))
     return tuple(sorted(flags, key=lambda flag: flag.severity is not Severity.ERROR))
 
@@ -125,17 +122,48 @@ def _content_flags(contents: Mapping[Modality, _Content]) -> Iterator[QualityFla
             yield _warning("LOW-COVERAGE", message, f"{content.volume_ml / largest:.0%}")
 
 
-def _count_not_finite(volume: Volume) -> int:
-    voxels = np.asarray(volume.voxels)
+def _intensity_flag(modality: Modality, volume: Volume) -> tuple[QualityFlag | None, _Content]:
+    """Return what makes the intensities useless to a network, which sees them in single precision; and the content."""
+    voxels = volume.voxels.ravel(order="K")
+    single = _single(voxels)
+    not_finite = _count_not_finite(single)
+    if not_finite:
+        message = f"{modality} holds voxels that are NaN, infinite or beyond single precision; export the image again"
+        return _error("NOT-FINITE", message, f"{not_finite} voxels"), _Content(volume_ml=0.0, background_share=1.0)
+    mask = voxels != background(volume.voxels)
+    filled = int(np.count_nonzero(mask))
+    content = _Content(volume_ml=filled * volume.voxel_volume_ml, background_share=1.0 - filled / voxels.size)
+    if not filled:
+        message = f"{modality} is the same value everywhere; export the image again"
+        return _error("CONSTANT-IMAGE", message, str(voxels[0])), content
+    if not _has_spread(single, mask, filled):
+        message = f"{modality} is a single value on its background, as a mask is; give the image itself"
+        return _error("CONSTANT-IMAGE", message, str(voxels[mask.argmax()])), content
+    return None, content
+
+
+def _single(voxels: VoxelArray) -> VoxelArray:
+    if voxels.dtype.kind != "f" and voxels.dtype.itemsize <= np.dtype(np.int16).itemsize:
+        return voxels  # single precision holds these exactly
+    with np.errstate(over="ignore"):
+        return voxels.astype(np.float32, copy=False)
+
+
+def _count_not_finite(voxels: VoxelArray) -> int:
     if voxels.dtype.kind != "f":
         return 0
     finite = np.isfinite(voxels)
     return 0 if finite.all() else int(np.count_nonzero(~finite))
 
 
-def _content(volume: Volume) -> _Content:
-    filled = int(np.count_nonzero(volume.voxels != background(volume.voxels)))
-    return _Content(volume_ml=filled * volume.voxel_volume_ml, background_share=1.0 - filled / volume.voxels.size)
+def _has_spread(voxels: VoxelArray, mask: NDArray[np.bool_], filled: int) -> bool:
+    """Tell whether the foreground's values differ, and by enough to be divided by in single precision."""
+    first = voxels[mask.argmax()]
+    if np.count_nonzero(voxels == first) >= filled and (voxels[mask] == first).all():
+        return False
+    if voxels.dtype.kind != "f" or max(voxels.max(), -voxels.min()) > _FAINT:
+        return True
+    return bool(voxels[mask].std(dtype=np.float64) >= np.finfo(np.float32).tiny)
 
 
 def _error(code: str, message: str, value: str) -> QualityFlag:
