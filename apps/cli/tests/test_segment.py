@@ -138,13 +138,40 @@ def test_dicom_series_are_read_as_the_option_says(tds: Tds, phantom: Case, tmp_p
 def test_earlier_result_is_replaced_only_when_asked_to(tds: Tds, study: Path, result: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     shutil.copytree(result, out)
-    (out / "result.json").write_text("{}", encoding="utf-8")
+    (out / "report.html").write_text("the earlier one", encoding="utf-8")
     code, _, err = tds("segment", study, "-o", out)
     assert code == 1
     assert "already holds a result" in err
-    assert (out / "result.json").read_text(encoding="utf-8") == "{}"
+    assert (out / "report.html").read_text(encoding="utf-8") == "the earlier one"
     assert tds("segment", study, "-o", out, "--overwrite")[0] == 0
     assert report_in(out).lesions == report_in(result).lesions
+
+
+@pytest.mark.parametrize("option", ["STUDY", "--reference", "--model"])
+def test_result_never_takes_the_place_of_what_it_is_made_from(
+    tds: Tds, study: Path, result: Path, tmp_path: Path, option: str
+) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(result, out)
+    inside = out / "phantom"
+    shutil.copytree(study, inside)
+    mask = inside / "phantom-0007_seg.nii.gz"
+    before = sorted(path.relative_to(out) for path in out.rglob("*"))
+    arguments = {
+        "STUDY": (inside,),
+        "--reference": (study, "--reference", mask),
+        "--model": (study, "--model", inside),
+    }
+    code, _, err = tds("segment", *arguments[option], "-o", out, "--overwrite")
+    assert code == 1
+    assert "an input, is in that folder" in err
+    assert sorted(path.relative_to(out) for path in out.rglob("*")) == before
+
+
+def test_study_folder_cannot_be_the_output_folder(tds: Tds, study: Path) -> None:
+    before = listed(study)
+    assert tds("segment", study, "-o", study, "--overwrite")[0] == 1
+    assert listed(study) == before
 
 
 def test_memory_limit_refuses_a_study_before_it_is_too_late(tds: Tds, study: Path, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ import numpy as np
 import pydicom
 import pytest
 
-from tds_clinical.dicom import looks_like_dicom, read_series_headers, read_study
+from tds_clinical.dicom import identify_sequence, looks_like_dicom, read_series_headers, read_study
 from tds_clinical.errors import AmbiguousSeries, GeometryNotSupported, NoImages, SeriesNotFound
 from tds_clinical.testing import ClassicSeriesOptions, write_classic_series, write_classic_study
 from tds_data.case import Case
@@ -67,6 +67,27 @@ def test_a_clearly_better_claim_wins(study_folder: Path, volume: Volume) -> None
     doubtful = ClassicSeriesOptions(series_number=9, tags={"ContrastBolusAgent": "Gadovist"})
     write_classic_series(volume, study_folder / "doubtful", doubtful)
     assert read_study(study_folder).series[-1].modality is None
+
+
+NO_TIMING = {"RepetitionTime": None, "EchoTime": None, "InversionTime": None}
+NO_WORDS = {"SeriesDescription": "AX 3"}
+
+
+def test_lead_of_more_than_a_fifth_settles_it_and_the_other_is_passed_over(study_folder: Path, volume: Volume) -> None:
+    write_classic_series(volume, study_folder / "mute", ClassicSeriesOptions(series_number=9, tags=NO_WORDS))
+    mute = read_study(study_folder).series[-1]
+    assert mute.guess.modality is Modality.T1
+    assert mute.modality is None
+    assert mute.passed_over
+
+
+def test_lead_of_a_fifth_settles_nothing(volume: Volume, tmp_path: Path) -> None:
+    write_classic_series(volume, tmp_path / "1", ClassicSeriesOptions(series_number=1, tags=NO_TIMING))
+    write_classic_series(volume, tmp_path / "2", ClassicSeriesOptions(series_number=2, tags=NO_WORDS))
+    first, second = (identify_sequence(series.header).confidence for series in read_series_headers(tmp_path))
+    assert first - second == pytest.approx(0.2)
+    with pytest.raises(AmbiguousSeries, match="series 1, series 2"):
+        read_study(tmp_path)
 
 
 def test_two_t1_series_are_ambiguous(study_folder: Path, volume: Volume) -> None:

@@ -58,7 +58,8 @@ def segment(  # noqa: PLR0913  # a command's parameters are its options
 
     what = StudyRequest(path=study, reference=reference, modality=modality, series=chosen)
     check_request(what)
-    check_target(out, overwrite=overwrite)
+    inputs = [path for path in (study, reference, model) if path is not None]
+    check_target(out, overwrite=overwrite, protected=inputs)
     from tds_cli.model import ModelRequest  # noqa: PLC0415  # as above
     from tds_cli.pipeline import SegmentRequest, segment_into  # noqa: PLC0415  # as above
     from tds_cli.summary import summarise  # noqa: PLC0415  # as above
@@ -66,7 +67,10 @@ def segment(  # noqa: PLR0913  # a command's parameters are its options
     request = SegmentRequest(
         study=what, model=ModelRequest(folder=model, trusted=trusted, device=device), max_bytes=max_bytes
     )
-    with output.progress_on_stderr() as progress, atomic_folder(out, overwrite=overwrite) as folder:
+    with (
+        output.progress_on_stderr() as progress,
+        atomic_folder(out, overwrite=overwrite, protected=inputs) as folder,
+    ):
         report = segment_into(folder, request, progress=progress)
     total_s = time.perf_counter() - start
     if as_json:

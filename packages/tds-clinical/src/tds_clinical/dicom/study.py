@@ -21,6 +21,7 @@ _LOG = logging.getLogger(__name__)
 _CASE_NAME: Final = "study"
 _LEAST_CONFIDENCE: Final = 0.5
 _SIMILAR_CONFIDENCE: Final = 0.2
+_ROUNDING: Final = 1e-9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -147,7 +148,7 @@ def _pick(
         if not claims:
             continue
         best = max(guesses[s.uid].confidence for s in claims)
-        similar = [s for s in claims if guesses[s.uid].confidence >= best - _SIMILAR_CONFIDENCE]
+        similar = [s for s in claims if guesses[s.uid].confidence >= best - _SIMILAR_CONFIDENCE - _ROUNDING]
         if len(similar) > 1:
             raise AmbiguousSeries(modality, tuple(s.label for s in similar))
         picked[modality] = similar[0]
