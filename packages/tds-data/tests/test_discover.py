@@ -149,6 +149,15 @@ def test_decathlon_channels_are_in_task01_order_with_a_note(touch: Touch) -> Non
     assert "order assumed" in files.notes[0]
 
 
+def test_mask_beside_channels_is_the_reference(touch: Touch) -> None:
+    folder = touch(*CHANNELS, "B_001_seg.nii.gz")
+    files = discover(folder)
+    assert files.reference == folder / "B_001_seg.nii.gz"
+    assert len(files.images) == 4
+    with pytest.raises(AmbiguousSequence, match="reference mask"):
+        discover(touch(*CHANNELS, "B_001_seg.nii.gz", "other_seg.nii.gz", inside="two"))
+
+
 @pytest.mark.parametrize("key", ["modality", "channel_names"])
 def test_dataset_json_gives_the_channel_order(touch: Touch, key: str) -> None:
     folder = touch("imagesTr/B_001_0000.nii.gz", "imagesTr/B_001_0001.nii.gz")

@@ -102,7 +102,8 @@ def _in_folder(folder: Path, notes: tuple[str, ...]) -> StudyFiles:
     if len(channels) > 1:
         _refuse_several(folder, [f"{study}_0000" for study in channels], "give one of its files instead, such as")
     for study, members in channels.items():
-        return channel_files(study, members, notes)
+        reference = _only_reference([p for p in files if is_reference(p)])
+        return replace(channel_files(study, members, notes), reference=reference)
     images = [p for p in files if not is_reference(p)]
     if len(images) == 1 and modality_of(images[0]) is None:
         found = _single(images[0], None)
