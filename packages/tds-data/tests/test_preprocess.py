@@ -18,7 +18,6 @@ from tds_data import (
     background,
     foreground,
     load_case,
-    missing,
     prepare,
     prepare_reference,
     region_labels,
@@ -161,12 +160,6 @@ def test_background_is_the_commonest_value_of_the_faces() -> None:
     voxels[0, :2] = 9.0
     assert background(voxels) == -1.5
     assert foreground(voxels).sum() == 3 * 4 * 5 + 2 * 7
-
-
-def test_missing_sequences_are_those_the_network_knows() -> None:
-    case = make_case()
-    assert missing(case, PreprocessConfig()) == (T1CE, T2)
-    assert missing(case, PreprocessConfig(modalities=(T1,))) == ()
 
 
 def test_label_map_is_nested() -> None:

@@ -149,16 +149,6 @@ def background(voxels: VoxelArray) -> np.generic:
     return most_common
 
 
-def missing(case: Case, config: PreprocessConfig) -> tuple[Modality, ...]:
-    """Return the sequences that the network knows and the case lacks.
-
-    Args:
-        case: The case.
-        config: The network's preprocessing.
-    """
-    return tuple(m for m in config.modalities if m not in case.images)
-
-
 def region_labels(regions: Mapping[Region, NDArray[np.bool_]]) -> NDArray[np.uint8]:
     """Return the label map that nested region masks describe.
 
