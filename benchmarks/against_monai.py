@@ -34,11 +34,10 @@ def monai_pipeline(patient: Path, target: Path, precision: str) -> None:
     import torch  # noqa: PLC0415  # only the child that measures MONAI pays for it
     from monai.inferers import SlidingWindowInferer  # noqa: PLC0415
     from monai.networks.nets import SegResNet  # noqa: PLC0415
-    from monai.transforms import Compose, LoadImage, NormalizeIntensity, SaveImage  # noqa: PLC0415
+    from monai.transforms import LoadImage, NormalizeIntensity, SaveImage  # noqa: PLC0415
 
     files = [str(next(patient.glob(f"*_{m}.nii.gz"))) for m in MODALITIES]
-    load = Compose([LoadImage(ensure_channel_first=True), NormalizeIntensity(nonzero=True, channel_wise=True)])
-    image = load(files)
+    image = NormalizeIntensity(nonzero=True, channel_wise=True)(LoadImage(ensure_channel_first=True)(files))
     network = SegResNet(
         spatial_dims=3,
         init_filters=16,
