@@ -7,7 +7,7 @@ import importlib.util
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import nibabel as nib
 import numpy as np
@@ -114,7 +114,7 @@ def load_template(folder: Path) -> Template:
     Args:
         folder: As from `template_folder`.
     """
-    images = {
+    images: dict[str, Any] = {
         name: nib.load(folder / f"mni_icbm152_{name}_tal_nlin_sym_09a_converted.nii.gz") for name in ("t1", "gm", "wm")
     }
     head = np.asanyarray(images["t1"].dataobj) > 0

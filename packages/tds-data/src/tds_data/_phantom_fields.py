@@ -50,7 +50,9 @@ class Lattice:
         Args:
             axis: 0, 1 or 2.
         """
-        return self.low_mm[axis] + self.spacing_mm * (np.arange(self.shape[axis]) + 0.5)
+        centres = np.arange(self.shape[axis], dtype=np.float64) + 0.5
+        places: NDArray[np.float64] = self.low_mm[axis] + self.spacing_mm * centres
+        return places
 
     def axes_mm(self) -> tuple[Float, Float, Float]:
         """Return the voxel centres as three arrays that broadcast to the shape of the lattice."""

@@ -154,7 +154,7 @@ def _core_depth(plan: Plan, anatomy: Anatomy) -> Float:
     squared = np.zeros(anatomy.lattice.shape, np.float32)
     for row in plan.axes_mm.astype(np.float32):
         squared += (row[0] * offsets[0] + row[1] * offsets[1] + row[2] * offsets[2]) ** 2
-    depth = np.sqrt(squared) * np.exp(np.float32(0.17) * plan.lumps.on(anatomy.lattice))
+    depth: Float = np.sqrt(squared) * np.exp(np.float32(0.17) * plan.lumps.on(anatomy.lattice))
     # Sulci are pushed apart by the growth, ventricles and fissures stop it: only wide fluid counts.
     wide = ndimage.gaussian_filter(anatomy.fluid, 2.5 / anatomy.lattice.spacing_mm, truncate=2.5)
     depth *= 1 + np.float32(1.5) * wide
@@ -221,4 +221,5 @@ def _lowest(values: Float, count: float) -> NDArray[np.bool_]:
     finite = np.isfinite(values)
     wanted = min(max(1, round(count)), int(np.count_nonzero(finite)))
     limit = np.partition(values[finite], wanted - 1)[wanted - 1]
-    return values <= limit
+    lowest: NDArray[np.bool_] = values <= limit
+    return lowest
