@@ -54,8 +54,13 @@ def test_detector_stays_loaded_and_reports_no_dice_without_a_reference(
     assert first.case.name == "patient"
 
 
-def test_reference_that_lies_in_the_folder_is_used(
-    study: Path, phantom: Case, coarse_bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_reference_in_the_folder_is_used_unless_another_one_is_given(
+    study: Path,
+    phantom: Case,
+    reference: Path,
+    coarse_bundle: Bundle,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     assert phantom.reference is not None
     write_volume(tmp_path / "p_flair.nii.gz", read_volume(study / "patient_flair.nii.gz"))
@@ -63,6 +68,10 @@ def test_reference_that_lies_in_the_folder_is_used(
     detector = TumorDetector()
     monkeypatch.setattr(detector, "bundle", coarse_bundle)
     assert detector.predict(tmp_path).report.dice is not None
+    (tmp_path / "p_seg.nii.gz").write_bytes(b"damaged")
+    with pytest.raises(DataError):
+        detector.predict(tmp_path)
+    assert detector.predict(tmp_path, reference=reference).report.dice is not None
 
 
 def test_single_file_needs_a_name_or_a_modality(

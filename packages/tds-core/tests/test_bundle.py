@@ -153,6 +153,7 @@ def test_manifest_that_names_a_folder_is_refused(bundle_copy: Path, name: str) -
         ("min_lesion_ml: 0.1", "min_lesion_ml: .nan", "drops lesions below nan mL"),
         ("    WT: 0.5\n", "", "needs a threshold between 0 and 1 for WT"),
         ("    WT: 0.5\n", "    WT: 50\n", "needs a threshold between 0 and 1 for WT"),
+        ("regions:\n- WT", "reliable_with:\n- adc\nregions:\n- WT", "lacks or garbles a field"),
         ("mirror:\n  - 0", "mirror:\n  - 3", "mirrors axes"),
         ("mirror:\n  - 0", "mirror:\n  - 0\n  - 0", "mirrors axes"),
     ],

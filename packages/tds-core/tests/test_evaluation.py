@@ -65,6 +65,11 @@ def test_folders_of_patients_are_found_and_missing_ones_named(tmp_path: Path) ->
     assert case_folders(tmp_path) == [tmp_path / "a", tmp_path / "b"]
     assert case_folders(tmp_path, ["b"]) == [tmp_path / "b"]
     assert case_folders(tmp_path / "a") == [tmp_path / "a"]
+    (tmp_path / "a" / "sub").mkdir()
+    (tmp_path / "a" / "p_flair.nii.gz").touch()
+    assert case_folders(tmp_path / "a") == [tmp_path / "a"]
+    (tmp_path / "b" / "anat").mkdir()
+    assert case_folders(tmp_path / "b") == [tmp_path / "b"]
     with pytest.raises(EvaluationError, match="no folder c, d in"):
         case_folders(tmp_path, ["a", "c", "d"])
     with pytest.raises(EvaluationError, match="is not a folder"):

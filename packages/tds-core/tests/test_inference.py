@@ -19,7 +19,9 @@ from tds_data import (
     PhantomConfig,
     RefusedStudy,
     Region,
+    SequenceNotFound,
     Volume,
+    VoxelError,
     make_phantom,
     prepare,
 )
@@ -177,6 +179,38 @@ def test_study_that_the_gate_refuses_gets_no_mask(phantom: Case, bundle: Bundle,
         segment(case, bundle=bundle, engine=bright)
     assert isinstance(caught.value, DataError)
     assert "SKULL-PRESENT" in {flag.code for flag in caught.value.flags}
+
+
+def test_study_with_no_sequence_that_the_model_knows_is_refused(phantom: Case, bundle: Bundle, bright: Engine) -> None:
+    only_t1 = replace(bundle, preprocess=replace(bundle.preprocess, modalities=(Modality.T1,)))
+    flair = with_sequences(phantom, [Modality.FLAIR])
+    with pytest.raises(SequenceNotFound, match="the model reads t1; the study has only flair"):
+        segment(flair, bundle=only_t1, engine=bright)
+
+
+@pytest.mark.parametrize(
+    ("reliable_with", "warned"),
+    [((), False), ((Modality.FLAIR,), True), ((Modality.FLAIR, Modality.T2), False)],
+    ids=["needs none", "needs one that is absent", "needs one of two"],
+)
+def test_study_without_what_the_model_relies_on_is_warned_of(
+    phantom: Case, bundle: Bundle, bright: Engine, reliable_with: tuple[Modality, ...], *, warned: bool
+) -> None:
+    case = with_sequences(phantom, [Modality.T1, Modality.T2])
+    flags = segment(case, bundle=replace(bundle, reliable_with=reliable_with), engine=bright).report.quality
+    found = [flag for flag in flags if flag.code == "UNRELIABLE-SEQUENCES"]
+    assert [flag.value for flag in found] == ["t1, t2"] * warned
+
+
+def test_network_that_gives_no_numbers_gives_no_mask(phantom: Case, bundle: Bundle) -> None:
+    class Broken:
+        def infer(self, tensor: NDArray[np.float32]) -> NDArray[np.float32]:
+            logits = np.zeros((1, 3, *tensor.shape[2:]), np.float32)
+            logits[0, 0, 3, 3, 3] = np.nan
+            return logits
+
+    with pytest.raises(VoxelError, match="the network's output is not finite"):
+        segment(phantom, bundle=bundle, engine=Broken())
 
 
 def test_healthy_phantom_with_an_engine_that_sees_nothing_has_an_empty_report(bundle: Bundle) -> None:

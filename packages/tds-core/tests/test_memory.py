@@ -13,10 +13,12 @@ from tds_data import Case, Modality, Prepared, Volume, prepare
 
 GIB = 1024**3
 
-# Prints the estimate and the real peak beyond what was there once the study lay in memory.
+# Prints the estimate and the real peak beyond what was there once the study lay in memory. Two cores, because every
+# thread of a runtime keeps memory of its own.
 MEASURE = """
-import re, sys
+import os, re, sys
 from pathlib import Path
+os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:2])
 import numpy as np
 from tds_data import Case, MODALITIES, PreprocessConfig, Volume, prepare
 

@@ -67,7 +67,12 @@ def test_excluded_patient_is_left_out_and_nobody_of_a_similar_name(tmp_path: Pat
     path = write_cubes(tmp_path / "cubes.npz")
     assert len(load_cubes(path, ("two",), 2.0)) == 2
     assert len(load_cubes(path, ("two_0", "one"), 2.0)) == 1
-    assert len(load_cubes(path, ("tw",), 2.0)) == 3
+
+
+def test_excluding_somebody_who_is_not_there_is_refused(tmp_path: Path) -> None:
+    path = write_cubes(tmp_path / "cubes.npz")
+    with pytest.raises(ConfigError, match="nothing is called tw: a misspelt patient"):
+        load_cubes(path, ("one", "tw"), 2.0)
 
 
 def test_shapes_are_turned_relabelled_and_excluded(tmp_path: Path) -> None:
