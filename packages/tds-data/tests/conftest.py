@@ -46,7 +46,7 @@ def touch(head: Volume, tmp_path: Path) -> Callable[..., Path]:
 
 @pytest.fixture(scope="session")
 def real_patients() -> list[Path]:
-    root = Path(os.environ.get("TDS_REAL_DATA", Path(__file__).parent / "../../../../shared/data")) / "brats"
-    if not root.is_dir():
+    root = Path(os.environ.get("TDS_REAL_DATA", "")) / "brats"
+    if "TDS_REAL_DATA" not in os.environ or not root.is_dir():
         pytest.skip("real patients are absent: set TDS_REAL_DATA to their folder")
     return sorted(p for p in root.iterdir() if p.is_dir())
