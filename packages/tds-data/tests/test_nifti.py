@@ -9,7 +9,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -101,6 +101,7 @@ def test_unknown_units_are_taken_for_millimetres(tmp_path: Path, caplog: pytest.
 
 
 @settings(max_examples=300, deadline=None)
+@example(flips=[(111, 32)], packed=True)  # a data offset beyond any file
 @given(
     flips=st.lists(st.tuples(st.integers(4, 347), st.integers(1, 255)), min_size=1, max_size=3), packed=st.booleans()
 )

@@ -8,6 +8,7 @@ import logging
 import math
 import os
 import re
+import sys
 import zlib
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -222,7 +223,7 @@ def _gunzip(path: Path, data: bytes, limit: int) -> bytes:
             stream = zlib.decompressobj(_GZIP_FORMAT)
         step = data[position : position + _UNPACK_STEP]
         try:
-            parts.append(stream.decompress(step, limit - size))
+            parts.append(stream.decompress(step, min(limit - size, sys.maxsize)))  # a header may promise anything
         except zlib.error as error:
             raise VolumeReadError(path, f"its gzip data is damaged ({error}); copy it again") from error
         size += len(parts[-1])
