@@ -9,6 +9,7 @@ from typing import Annotated, Final
 import typer
 
 from tds_cli import logs, output
+from tds_cli.commands.data import data_app
 from tds_cli.commands.demo import demo
 from tds_cli.commands.evaluate import evaluate
 from tds_cli.commands.model import model_app
@@ -28,6 +29,7 @@ app: Final = typer.Typer(
 app.command()(segment)
 app.command()(demo)
 app.command()(evaluate)
+app.add_typer(data_app, name="data")
 app.add_typer(model_app, name="model")
 
 
