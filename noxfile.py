@@ -244,7 +244,8 @@ def _install_group(session: nox.Session, group: str) -> None:
 @nox.session
 def docs(session: nox.Session) -> None:
     """The site, without a warning, and the figures on it against the ledger of claims."""
-    _sync(session, "--all-packages", "--extra", "phantom", "--no-default-groups", "--group", "docs", "--group", "test")
+    extras = ["--extra", "phantom", "--extra", "report"]
+    _sync(session, "--all-packages", *extras, "--no-default-groups", "--group", "docs", "--group", "test")
     session.run("sphinx-build", "-n", "-W", "--keep-going", "-q", "docs", "docs/_build")
     _pytest(session, "docs/tests")
 
@@ -297,6 +298,6 @@ def _changed_packages(session: nox.Session, base: str) -> list[str]:
 @nox.session(default=False)
 def bench(session: nox.Session) -> None:
     """The benchmarks, which print their tables; not among the checks."""
-    _sync_packages(session, PACKAGES.values(), "test")
+    _sync_packages(session, PACKAGES.values(), "bench")
     for script in sorted(ROOT.glob("benchmarks/*.py")):
         session.run("python", str(script), *session.posargs)
