@@ -12,6 +12,12 @@
     │   ├── AmbiguousSequence            two candidates for one sequence
     │   └── GridMismatch                 sequences do not share one grid
     ├── LabelError (ValueError)          labels outside the scheme
+    │   └── UnknownScheme                no label scheme of that name
+    ├── DatasetError (ValueError)        a data set cannot be indexed, loaded or converted
+    │   ├── ManifestError                a manifest is malformed or leaves its root
+    │   ├── LayoutNotRecognised          a folder is in none of the layouts that are known
+    │   ├── SchemeUndecided              a mask's numbers could stand for several tissues
+    │   └── ConversionRefused            the target layout cannot hold all that there is
     ├── RefusedStudy (ValueError)        the quality gate refuses a study
     ├── ReportFormatError (ValueError)   a document is no lesion report; defined in report
     └── MissingDependency (ImportError)  an optional extra is not installed
@@ -80,6 +86,30 @@ class GridMismatch(StudyError):
 
 class LabelError(DataError, ValueError):
     """A mask holds labels outside the scheme."""
+
+
+class UnknownScheme(LabelError):
+    """There is no label scheme of that name."""
+
+
+class DatasetError(DataError, ValueError):
+    """A data set cannot be indexed, loaded or converted."""
+
+
+class ManifestError(DatasetError):
+    """A manifest is malformed, of another version, or names a file outside its root."""
+
+
+class LayoutNotRecognised(DatasetError):
+    """A folder is in none of the layouts that are known."""
+
+
+class SchemeUndecided(DatasetError):
+    """The numbers in a data set's masks could stand for several tissues."""
+
+
+class ConversionRefused(DatasetError):
+    """The target layout cannot hold all that the data set holds."""
 
 
 class MissingDependency(DataError, ImportError):

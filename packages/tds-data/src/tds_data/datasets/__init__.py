@@ -1,0 +1,41 @@
+"""Data sets: every layout to one manifest, and one layout into another.
+
+Names are loaded when they are first used.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from tds_data.datasets.load import load_entry
+    from tds_data.datasets.manifest import CaseEntry, FileEntry, Manifest, read_manifest, write_manifest
+    from tds_data.datasets.schemes import LabelScheme, find_scheme
+
+__all__ = [
+    "CaseEntry",
+    "FileEntry",
+    "LabelScheme",
+    "Manifest",
+    "find_scheme",
+    "load_entry",
+    "read_manifest",
+    "write_manifest",
+]
+
+_HOMES: Final = {
+    "load": ("load_entry",),
+    "manifest": ("CaseEntry", "FileEntry", "Manifest", "read_manifest", "write_manifest"),
+    "schemes": ("LabelScheme", "find_scheme"),
+}
+
+
+def __getattr__(name: str) -> object:
+    home = next((module for module, names in _HOMES.items() if name in names), None)
+    if home is None:
+        message = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(message)
+    return getattr(import_module(f"{__name__}.{home}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
