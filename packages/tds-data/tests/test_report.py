@@ -29,7 +29,14 @@ LESIONS = st.builds(
     longest_diameter_mm=NUMBERS,
     volume_ml=BY_REGION,
 )
-FLAGS = st.builds(QualityFlag, code=TEXT, severity=st.sampled_from(Severity), message=TEXT, value=st.none() | TEXT)
+FLAGS = st.builds(
+    QualityFlag,
+    code=TEXT,
+    severity=st.sampled_from(Severity),
+    message=TEXT,
+    value=st.none() | TEXT,
+    subject=st.none() | TEXT,
+)
 REPORTS = st.builds(
     LesionReport,
     case=TEXT,
@@ -131,6 +138,7 @@ LESION = {
         {"dice": {"WT": 1.0, "TC": True, "ET": 0.0}},
         {"quality": [{"code": "X", "severity": "fatal", "message": "m"}]},
         {"quality": [{"code": "X", "severity": "info", "message": "m", "value": 3}]},
+        {"quality": [{"code": "X", "severity": "info", "message": "m", "subject": 3}]},
         {"timings_s": {"read": None}},
         {"timings_s": []},
         {"phantom": "false"},

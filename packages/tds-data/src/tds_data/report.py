@@ -15,7 +15,7 @@ from tds_data.vocabulary import REGIONS, Modality, Region
 _T = TypeVar("_T")
 _POINT_AXES: Final = 3
 
-SCHEMA_VERSION: Final = "1.0"
+SCHEMA_VERSION: Final = "1.1"
 """Version of the JSON form; the major number changes when a reader of the old form would break."""
 
 RESEARCH_USE_NOTICE: Final = "Research use only. Not a medical device. Not reviewed by a physician."
@@ -46,12 +46,15 @@ class QualityFlag:
         severity: How much it weighs.
         message: What was seen and what to do, without patient identifiers.
         value: The value seen, as text, if there is one.
+        subject: What the finding is about, if not the whole study: a sequence such as `t1ce`, two such as
+            `t2, flair`, or `mask`.
     """
 
     code: str
     severity: Severity
     message: str
     value: str | None = None
+    subject: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -218,6 +221,7 @@ def _flag(entry: Mapping[str, Any]) -> QualityFlag:
         severity=Severity(entry["severity"]),
         message=_field(entry, "message", str),
         value=None if entry.get("value") is None else _field(entry, "value", str),
+        subject=None if entry.get("subject") is None else _field(entry, "subject", str),
     )
 
 
