@@ -7,25 +7,30 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from tds_data.datasets.index import LAYOUTS, index_dataset
     from tds_data.datasets.load import load_entry
     from tds_data.datasets.manifest import CaseEntry, FileEntry, Manifest, read_manifest, write_manifest
-    from tds_data.datasets.schemes import LabelScheme, find_scheme
+    from tds_data.datasets.schemes import SCHEME_NAMES, LabelScheme, find_scheme
 
 __all__ = [
+    "LAYOUTS",
+    "SCHEME_NAMES",
     "CaseEntry",
     "FileEntry",
     "LabelScheme",
     "Manifest",
     "find_scheme",
+    "index_dataset",
     "load_entry",
     "read_manifest",
     "write_manifest",
 ]
 
 _HOMES: Final = {
+    "index": ("LAYOUTS", "index_dataset"),
     "load": ("load_entry",),
     "manifest": ("CaseEntry", "FileEntry", "Manifest", "read_manifest", "write_manifest"),
-    "schemes": ("LabelScheme", "find_scheme"),
+    "schemes": ("LabelScheme", "SCHEME_NAMES", "find_scheme"),
 }
 
 

@@ -10,10 +10,10 @@ import os
 import re
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from uuid import uuid4
 
 from tds_data.datasets._paths import check_relative, resolve_below
@@ -25,6 +25,7 @@ MANIFEST_VERSION: Final = "1.0"
 MANIFEST_NAME: Final = "manifest.json"
 """What a manifest is called when nothing else is said."""
 
+_T = TypeVar("_T")
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 _KEY: Final = re.compile(r"[a-z0-9][a-z0-9_.+-]{0,63}")
 _NAME: Final = re.compile(r"[^\x00-\x1f/\\:*?\"<>|]{1,200}")
@@ -95,8 +96,11 @@ class CaseEntry:
         if strange or not self.images:
             message = f"a case has images under names such as t1, t1ce, t2, flair, ct, pet; not under {strange[:3]}"
             raise ManifestError(message)
-        object.__setattr__(self, "images", MappingProxyType(dict(self.images)))
+        object.__setattr__(self, "images", MappingProxyType({str(key): file for key, file in self.images.items()}))
         object.__setattr__(self, "attributes", MappingProxyType(dict(self.attributes)))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuilt, (CaseEntry, _plain_fields(self))
 
     @property
     def files(self) -> tuple[FileEntry, ...]:
@@ -138,6 +142,9 @@ class Manifest:
             raise ManifestError(message)
         object.__setattr__(self, "labels", MappingProxyType(dict(self.labels)))
         object.__setattr__(self, "attributes", MappingProxyType(dict(self.attributes)))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuilt, (Manifest, _plain_fields(self))
 
     def path(self, entry: FileEntry) -> Path:
         """Return where a file is: an absolute path below the root, symbolic links followed.
@@ -216,6 +223,16 @@ def read_manifest(path: Path, *, root: Path | None = None) -> Manifest:
     from tds_data.datasets._manifest_json import load_document, parse_manifest  # noqa: PLC0415  # a cycle otherwise
 
     return parse_manifest(load_document(path), folder=path.resolve().parent, root=root)
+
+
+def _plain_fields(value: CaseEntry | Manifest) -> dict[str, object]:
+    """Return a value's fields in types that can be sent to another process, which read-only mappings cannot."""
+    found = ((f.name, getattr(value, f.name)) for f in fields(value))
+    return {name: dict(item) if isinstance(item, MappingProxyType) else item for name, item in found}
+
+
+def _rebuilt(kind: type[_T], values: dict[str, object]) -> _T:
+    return kind(**values)
 
 
 def _document(manifest: Manifest) -> dict[str, Any]:

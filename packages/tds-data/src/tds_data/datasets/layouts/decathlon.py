@@ -1,0 +1,120 @@
+"""The Medical Segmentation Decathlon: `dataset.json`, 4D images in `imagesTr` and `imagesTs`, masks in `labelsTr`.
+
+Antonelli et al. 2022 (arXiv 2106.05735). Channels and labels are what `dataset.json` says; in Task01 these are FLAIR,
+T1w, T1gd, T2w, and 1 oedema, 2 non-enhancing core, 3 enhancing tumour.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from tds_data.datasets._cases_table import with_table
+from tds_data.datasets._dataset_json import (
+    DATASET_JSON,
+    channels_of,
+    kept_attributes,
+    labels_of,
+    licence_of,
+    read_description,
+    scheme_of_labels,
+)
+from tds_data.datasets._drafts import SPLIT, TEST, Draft, Found, Place
+from tds_data.datasets._paths import check_relative
+from tds_data.datasets._tree import Tree, image_stem
+from tds_data.errors import DatasetError, ManifestError, VolumeReadError
+from tds_data.nifti import read_shape
+
+NAME: Final = "decathlon"
+"""What the layout is called."""
+
+_FOURTH_AXIS: Final = 3
+
+
+def recognise(tree: Tree) -> bool:
+    """Tell whether a folder is in this layout.
+
+    Args:
+        tree: What lies in it.
+    """
+    if DATASET_JSON not in tree.known:
+        return False
+    try:
+        document = read_description(tree.root / DATASET_JSON)
+        listed = [_image_of(entry) for entry in _listed(document, "training") or _listed(document, "test")]
+    except DatasetError:
+        return False
+    return any(path in tree.known for path in listed[:3])
+
+
+def read(tree: Tree) -> Found:
+    """Return the cases that `dataset.json` lists.
+
+    Args:
+        tree: What lies in the folder.
+
+    Raises:
+        DatasetError: If `dataset.json` cannot be used.
+    """
+    document = read_description(tree.root / DATASET_JSON)
+    channels = channels_of(document)
+    scheme, labels = scheme_of_labels(labels_of(document))
+    drafts: list[Draft] = []
+    problems: list[str] = []
+    for entry, split in [(e, {}) for e in _listed(document, "training")] + [
+        (e, {SPLIT: TEST}) for e in _listed(document, "test")
+    ]:
+        try:
+            drafts.append(_draft(tree, entry, tuple(channels), split))
+        except (DatasetError, VolumeReadError) as error:
+            problems.append(str(error))
+    return Found(
+        layout=NAME,
+        drafts=with_table(tree, drafts, problems),
+        expected=tuple(channels),
+        scheme=scheme,
+        labels=labels,
+        licence=licence_of(document),
+        attributes=kept_attributes(document, channels),
+        problems=tuple(problems),
+    )
+
+
+def _listed(document: Mapping[str, Any], key: str) -> list[object]:
+    listed = document.get(key, [])
+    if not isinstance(listed, list):
+        message = f"dataset.json: {key!r} is no list; take it from the original again"
+        raise DatasetError(message)
+    return listed
+
+
+def _image_of(entry: object) -> str:
+    image = entry.get("image") if isinstance(entry, dict) else entry
+    if not isinstance(image, str):
+        message = f"dataset.json lists {str(entry)[:80]!r}, which names no image"
+        raise DatasetError(message)
+    return image.removeprefix("./")
+
+
+def _draft(tree: Tree, entry: object, channels: tuple[str, ...], attributes: Mapping[str, str]) -> Draft:
+    image = _present(tree, _image_of(entry))
+    label = entry.get("label") if isinstance(entry, dict) else None
+    name = image_stem(image.rpartition("/")[2])
+    shape = read_shape(tree.root / image)
+    count = shape[_FOURTH_AXIS] if len(shape) > _FOURTH_AXIS else 1
+    if count != len(channels) or len(shape) > _FOURTH_AXIS + 1:
+        message = f"{image!r} has shape {shape}, and dataset.json names {len(channels)} channels"
+        raise DatasetError(message)
+    places = {key: Place(path=image, index=None if count == 1 else i) for i, key in enumerate(channels)}
+    mask = Place(path=_present(tree, label.removeprefix("./"))) if isinstance(label, str) else None
+    return Draft(name=name, patient=name, images=places, mask=mask, attributes=attributes)
+
+
+def _present(tree: Tree, path: str) -> str:
+    try:
+        check_relative(path)
+    except ManifestError as error:
+        message = f"dataset.json lists a file that cannot be taken: {error}"
+        raise DatasetError(message) from error
+    if path not in tree.known:
+        message = f"dataset.json lists {path!r}, which is not there"
+        raise DatasetError(message)
+    return path
