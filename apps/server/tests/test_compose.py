@@ -30,15 +30,17 @@ def segmenter() -> StudySegmenter:
 
 @pytest.fixture(scope="module")
 def head() -> Case:
-    """A stripped head at 3 mm with a bright ball in it."""
+    """A stripped head at 3 mm with a bright ball in it, in two sequences."""
     x, y, z = np.meshgrid(*[np.linspace(-1, 1, n) for n in (48, 56, 44)], indexing="ij")
     inside = x**2 + y**2 + z**2 < 0.75
     ball = (x - 0.3) ** 2 + y**2 + z**2 < 0.04
-    noise = np.random.default_rng(7).integers(0, 40, inside.shape)
-    voxels = np.where(inside, 200 + 300 * ball + noise, 0).astype(np.int16)
     affine = np.array([[-3.0, 0, 0, 70], [0, -3, 0, 80], [0, 0, 3, -60], [0, 0, 0, 1]])
-    volume = Volume(voxels, affine)
-    return Case(name="head", images={Modality.T1CE: volume, Modality.FLAIR: volume})
+
+    def acquired(seed: int) -> Volume:
+        noise = np.random.default_rng(seed).integers(0, 40, inside.shape)
+        return Volume(np.where(inside, 200 + 300 * ball + noise, 0).astype(np.int16), affine)
+
+    return Case(name="head", images={Modality.T1CE: acquired(7), Modality.FLAIR: acquired(8)})
 
 
 @pytest.fixture

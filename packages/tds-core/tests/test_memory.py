@@ -29,8 +29,10 @@ shape, edge = [int(n) for n in sys.argv[1:4]], float(sys.argv[4])
 x, y, z = np.ogrid[tuple(slice(-(n - 1) / 2 * edge, n / 2 * edge, edge) for n in shape)]
 head = (x / 68) ** 2 + (y / 82) ** 2 + (z / 72) ** 2 < 1
 image = np.where(head, 300 + (x**2).astype(np.int16) % 90 + (y**2).astype(np.int16) % 80, 0).astype(np.int16)
-case = Case(name="head", images={m: Volume(image.copy(), np.diag([edge, edge, edge, 1.0])) for m in MODALITIES})
-del image, head
+affine = np.diag([edge, edge, edge, 1.0])
+images = [np.where(head, image + (z**2).astype(np.int16) % (30 + 7 * i), 0).astype(np.int16) for i in range(4)]
+case = Case(name="head", images={m: Volume(voxels, affine) for m, voxels in zip(MODALITIES, images)})
+del image, images, head
 before = status("VmRSS")
 from tds_core.inference import segment
 segment(case)

@@ -1,20 +1,21 @@
-"""The quality gate and the checks behind it."""
+"""The quality gate and the checks behind it.
 
-from tds_data.quality.gate import (
-    ANISOTROPY_LIMIT,
-    HEAD_LIMITS_ML,
-    MIN_BACKGROUND_SHARE,
-    MIN_EXTENT_MM,
-    MIN_OVERLAP,
-    SPACING_LIMITS_MM,
-    THICK_SLICES_MM,
-    USUAL_BRAIN_ML,
-    check_case,
-    refuse_errors,
-)
+`check_case` looks at one case in memory, `check_dataset` at every case of a manifest. Names are loaded when they are
+first used.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from tds_data.quality.codes import CODES, Area, Code, flag
+    from tds_data.quality.coverage import HEAD_LIMITS_ML, MIN_BACKGROUND_SHARE, MIN_OVERLAP, USUAL_BRAIN_ML
+    from tds_data.quality.gate import check_case, refuse_errors
+    from tds_data.quality.grids import ANISOTROPY_LIMIT, MIN_EXTENT_MM, SPACING_LIMITS_MM, THICK_SLICES_MM
 
 __all__ = [
     "ANISOTROPY_LIMIT",
+    "CODES",
     "HEAD_LIMITS_ML",
     "MIN_BACKGROUND_SHARE",
     "MIN_EXTENT_MM",
@@ -22,6 +23,28 @@ __all__ = [
     "SPACING_LIMITS_MM",
     "THICK_SLICES_MM",
     "USUAL_BRAIN_ML",
+    "Area",
+    "Code",
     "check_case",
+    "flag",
     "refuse_errors",
 ]
+
+_HOMES: Final = {
+    "codes": ("CODES", "Area", "Code", "flag"),
+    "coverage": ("HEAD_LIMITS_ML", "MIN_BACKGROUND_SHARE", "MIN_OVERLAP", "USUAL_BRAIN_ML"),
+    "gate": ("check_case", "refuse_errors"),
+    "grids": ("ANISOTROPY_LIMIT", "MIN_EXTENT_MM", "SPACING_LIMITS_MM", "THICK_SLICES_MM"),
+}
+
+
+def __getattr__(name: str) -> object:
+    home = next((module for module, names in _HOMES.items() if name in names), None)
+    if home is None:
+        message = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(message)
+    return getattr(import_module(f"{__name__}.{home}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
