@@ -95,10 +95,21 @@ class Volume:
         """
         if self.shape != other.shape:
             return False
-        corners = np.array(np.meshgrid(*[(0, n - 1) for n in self.shape])).reshape(3, -1)
-        difference = (self.ras_from_voxel - other.ras_from_voxel)[:3]
-        moved = difference[:, :3] @ corners + difference[:, 3:]
-        return bool(np.linalg.norm(moved, axis=0).max() <= tolerance_mm)
+        return corner_shift_mm(self.shape, self.ras_from_voxel, other.ras_from_voxel) <= tolerance_mm
+
+
+def corner_shift_mm(shape: tuple[int, int, int], first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
+    """Return how far apart two affines place the corner voxels of a grid, at most, in millimetres.
+
+    Args:
+        shape: Number of voxels along each axis.
+        first: Affine of shape (4, 4) from voxels to millimetres.
+        second: The other one.
+    """
+    corners = np.array(np.meshgrid(*[(0, n - 1) for n in shape])).reshape(3, -1)
+    difference = (first - second)[:3]
+    moved = difference[:, :3] @ corners + difference[:, 3:]
+    return float(np.linalg.norm(moved, axis=0).max())
 
 
 def _check_affine(affine: NDArray[np.float64]) -> None:
