@@ -3,25 +3,25 @@ from pathlib import Path
 import pytest
 
 from tds_cli.errors import UsageFault
-from tds_cli.study import StudyRequest, check_request, holds_nifti, read_study
+from tds_cli.study import StudyRequest, check_request, holds_images, read_study
 from tds_data import MODALITIES, Case, Modality, write_volume
 
 
 def test_nifti_is_found_a_few_folders_down(tmp_path: Path) -> None:
     anatomy = tmp_path / "subject" / "ses-1" / "anat"
     anatomy.mkdir(parents=True)
-    assert not holds_nifti(tmp_path / "subject")
+    assert not holds_images(tmp_path / "subject")
     (anatomy / "sub-1_T1w.nii.gz").touch()
-    assert holds_nifti(tmp_path / "subject")
-    assert holds_nifti(anatomy / "sub-1_T1w.nii.gz")
-    assert not holds_nifti(tmp_path / "scan.dcm")
+    assert holds_images(tmp_path / "subject")
+    assert holds_images(anatomy / "sub-1_T1w.nii.gz")
+    assert not holds_images(tmp_path / "scan.dcm")
 
 
 def test_nifti_far_down_does_not_make_a_folder_of_dicom_nifti(tmp_path: Path) -> None:
     deep = tmp_path / "1" / "2" / "3" / "4" / "5"
     deep.mkdir(parents=True)
     (deep / "t1.nii").touch()
-    assert not holds_nifti(tmp_path)
+    assert not holds_images(tmp_path)
 
 
 def test_folder_is_read_with_its_own_mask(phantom_folder: Path) -> None:

@@ -113,9 +113,9 @@ def test_folder_without_images(tmp_path: Path) -> None:
 def test_absent_path_and_other_files(tmp_path: Path) -> None:
     with pytest.raises(StudyError, match="no file or folder"):
         discover(tmp_path / "absent")
-    (tmp_path / "x.mha").write_text("x")
+    (tmp_path / "x.txt").write_text("x")
     with pytest.raises(StudyError, match=r"not named \.nii"):
-        discover(tmp_path / "x.mha")
+        discover(tmp_path / "x.txt")
 
 
 def test_single_file(touch: Touch) -> None:

@@ -262,7 +262,7 @@ def test_damaged_files_are_refused_with_the_reason(tmp_path: Path, damage: objec
 @pytest.mark.parametrize(
     ("voxels", "reason"),
     [
-        (RAMP[0], "neither three nor four axes; export the whole series"),
+        (RAMP[0], "not three axes; export the whole series"),
         (np.zeros((2, 2, 2, 3), np.int16), "one file per sequence"),
         (np.zeros((2, 2, 2, 1, 3), np.int16), "neither three nor four axes; split"),
         (RAMP.astype(np.complex64), "complex64"),

@@ -11,9 +11,10 @@ from tds_cli.errors import UsageFault
 from tds_data.case import Case
 from tds_data.discover import discover
 from tds_data.errors import StudyError
+from tds_data.formats.names import Format, format_of, is_image_name
 from tds_data.labels import read_reference
-from tds_data.nifti import is_nifti_name
 from tds_data.report import QualityFlag, Severity
+from tds_data.sequence_names import names_sequence
 from tds_data.study_files import StudyFiles, load_case
 from tds_data.vocabulary import Modality
 
@@ -26,7 +27,7 @@ class StudyRequest:
     """What to read.
 
     Attributes:
-        path: A NIfTI file, or a folder of NIfTI or DICOM files.
+        path: An image (NIfTI, NRRD, MetaImage), or a folder of images or of DICOM files.
         reference: An expert mask, in place of the one that may lie in the folder.
         modality: The sequence that a single file holds, if its name does not say.
         series: Series number or UID to read as a sequence; DICOM only.
@@ -69,8 +70,8 @@ def check_request(request: StudyRequest) -> None:
     if request.modality is not None and request.path.is_dir():
         message = f"--modality names the sequence of a single file, and {str(request.path)!r} is a folder; leave it out"
         raise UsageFault(message)
-    if request.series and holds_nifti(request.path):
-        message = "--series chooses DICOM series, and the input is NIfTI; leave it out"
+    if request.series and holds_images(request.path):
+        message = "--series chooses DICOM series, and the input is no DICOM; leave it out"
         raise UsageFault(message)
 
 
@@ -84,26 +85,36 @@ def read_study(request: StudyRequest) -> Study:
         DataError: If it cannot be read or put together.
         ClinicalError: If it is DICOM that cannot be read.
     """
-    study = _read_nifti(request) if holds_nifti(request.path) else _read_other(request)
+    study = _read_images(request) if holds_images(request.path) else _read_other(request)
     if request.reference is None:
         return study
     return replace(study, case=replace(study.case, reference=read_reference(request.reference)))
 
 
-def holds_nifti(path: Path) -> bool:
-    """Tell whether a path is a NIfTI file by its name, or a folder with one in it, at most three folders down.
+def holds_images(path: Path) -> bool:
+    """Tell whether a path is an image by its name, or a folder with a study's images, at most three folders down.
+
+    Any NIfTI file makes a folder one of images. NRRD and MetaImage also lie beside DICOM, as segmentations do, so they
+    count only where they are named after a sequence.
 
     Args:
         path: A file or a folder.
     """
     if not path.is_dir():
-        return is_nifti_name(path)
+        return is_image_name(path)
     for folder, folders, files in os.walk(path):
-        if any(is_nifti_name(Path(name)) for name in files):
+        if any(_is_study_image(Path(name)) for name in files):
             return True
         if len(Path(folder).relative_to(path).parts) >= _DEPTH - 1:
             folders.clear()
     return False
+
+
+def _is_study_image(path: Path) -> bool:
+    kind = format_of(path)
+    if kind in {Format.NRRD, Format.METAIMAGE}:
+        return names_sequence(path)
+    return kind is Format.NIFTI
 
 
 def is_phantom(files: StudyFiles) -> bool:
@@ -116,7 +127,7 @@ def is_phantom(files: StudyFiles) -> bool:
     return all(_PHANTOM_FILE.match(path.name) for path in paths)
 
 
-def _read_nifti(request: StudyRequest) -> Study:
+def _read_images(request: StudyRequest) -> Study:
     files = discover(request.path, assume=request.modality)
     if request.reference is not None:
         files = replace(files, reference=None)
@@ -129,7 +140,10 @@ def _read_other(request: StudyRequest) -> Study:
     from tds_clinical.dicom import looks_like_dicom, reading_notes, read_study as read_dicom  # noqa: I001, PLC0415
 
     if not looks_like_dicom(request.path):
-        message = f"{request.path.name!r} holds neither NIfTI (.nii, .nii.gz) nor DICOM files; check the path"
+        message = (
+            f"{request.path.name!r} holds neither NIfTI (.nii, .nii.gz), NRRD or MetaImage named after a sequence, "
+            "nor DICOM files; check the path"
+        )
         raise StudyError(message)
     if not request.path.is_dir():
         message = f"{request.path.name!r} is one DICOM file; give the folder that holds the whole study"

@@ -1,7 +1,8 @@
 """From a path to the files of one study, whatever the naming.
 
 Understood are folders named as in BraTS, as channels of the Medical Segmentation Decathlon and nnU-Net
-(`_0000` to `_0003`), as in BIDS, or plainly (`t1.nii.gz`); a 4D file of the Decathlon; and a single image.
+(`_0000` to `_0003`), as in BIDS, or plainly (`t1.nii.gz`); a 4D file of the Decathlon; and a single image. NIfTI, NRRD
+and MetaImage are looked for; an `.npz` archive, which may hold anything, is taken only if it is given by itself.
 """
 
 from collections import defaultdict
@@ -12,7 +13,9 @@ from typing import Final
 
 from tds_data.channels import are_channels, by_channel_study, channel_files, channel_order
 from tds_data.errors import AmbiguousSequence, SequenceNotFound, StudyError
-from tds_data.nifti import is_nifti_name, nifti_stem, read_shape
+from tds_data.formats.image_file import ImageFile
+from tds_data.formats.images import open_image
+from tds_data.formats.names import IMAGE_SUFFIXES, Format, format_of, image_stem, is_image_name
 from tds_data.sequence_names import channel_of, is_reference, modality_of, study_of
 from tds_data.study_files import ImageSource, StudyFiles, load_case
 from tds_data.vocabulary import Modality
@@ -21,14 +24,13 @@ __all__ = ["ImageSource", "StudyFiles", "discover", "load_case"]
 
 _MAX_NAMED: Final = 3
 _MAX_LISTED: Final = 6
-_FOURTH_AXIS: Final = 3
 
 
 def discover(path: Path, *, assume: Modality | None = None) -> StudyFiles:
     """Return the files of the study at a path, found by their names.
 
     Args:
-        path: A folder that holds one study, or a NIfTI file.
+        path: A folder that holds one study, or an image.
         assume: The sequence that a single file holds, whatever its name says.
 
     Raises:
@@ -47,16 +49,16 @@ def discover(path: Path, *, assume: Modality | None = None) -> StudyFiles:
     if not path.is_file():
         message = f"there is no file or folder {str(path)!r}; check the path"
         raise StudyError(message)
-    if not is_nifti_name(path):
-        message = f"{path.name!r} is not named .nii or .nii.gz; give a NIfTI file or a folder of them"
+    if not is_image_name(path):
+        message = f"{path.name!r} is not named {', '.join(IMAGE_SUFFIXES)}; give an image or a folder of them"
         raise StudyError(message)
     return _single(path, assume)
 
 
 def _single(path: Path, assume: Modality | None) -> StudyFiles:
-    shape = read_shape(path)
-    if len(shape) > _FOURTH_AXIS:
-        return _four_dimensional(path, shape, assume)
+    image = open_image(path)
+    if image.volume_count > 1:
+        return _four_dimensional(image, assume)
     if assume is None:
         siblings = _channel_siblings(path)
         if siblings is not None:
@@ -68,34 +70,35 @@ def _single(path: Path, assume: Modality | None) -> StudyFiles:
             "or say which sequence to assume"
         )
         raise SequenceNotFound(message)
-    return StudyFiles(name=nifti_stem(path), images={modality: path}, layout="single")
+    return StudyFiles(name=image_stem(path), images={modality: path}, layout="single")
 
 
 def _channel_siblings(path: Path) -> StudyFiles | None:
     channel = channel_of(path)
     if channel is None:
         return None
-    files = [p for p in _nifti_files(path.parent) if (channel_of(p) or ("", 0))[0] == channel[0]]
+    files = [p for p in _image_files(path.parent) if (channel_of(p) or ("", 0))[0] == channel[0]]
     return channel_files(channel[0], files, ()) if are_channels(files) else None
 
 
-def _four_dimensional(path: Path, shape: tuple[int, ...], assume: Modality | None) -> StudyFiles:
+def _four_dimensional(image: ImageFile, assume: Modality | None) -> StudyFiles:
+    path = image.path
     channels, notes = channel_order(path)
-    if len(shape) > _FOURTH_AXIS + 1 or assume is not None or shape[_FOURTH_AXIS] != len(channels):
-        wanted = assume or ", ".join(channels)
+    if assume is not None or image.volume_count != len(channels):
+        wanted, shape = assume or ", ".join(channels), (*image.shape, image.volume_count)
         message = f"{path.name!r} has shape {shape} and should hold {wanted}; split it into one file per sequence"
         raise StudyError(message)
     images = {modality: (path, index) for index, modality in enumerate(channels)}
-    name = nifti_stem(path).removesuffix("_0000")
+    name = image_stem(path).removesuffix("_0000")
     return StudyFiles(name=name, images=images, layout="decathlon-4d", notes=notes)
 
 
 def _in_folder(folder: Path, notes: tuple[str, ...]) -> StudyFiles:
     anatomy = folder if folder.name == "anat" else folder / "anat"
-    files = _nifti_files(anatomy)
+    files = _image_files(anatomy)
     if files:
         return _named(_bids_name(anatomy.parent), files, "bids", notes)
-    files = _nifti_files(folder)
+    files = _image_files(folder)
     if not files:
         return _in_subfolder(folder, notes)
     channels = by_channel_study(files)
@@ -118,7 +121,8 @@ def _in_subfolder(folder: Path, notes: tuple[str, ...]) -> StudyFiles:
     if len(studies) > 1:
         _refuse_several(folder, [p.name for p in studies], "use one of its subfolders, such as")
     if not studies:
-        message = f"there is no .nii or .nii.gz file in {folder.name!r} or in the folders in it; check the path"
+        where = f"{folder.name!r} or in the folders in it"
+        message = f"there is no .nii or .nii.gz file, nor NRRD or MetaImage, in {where}; check the path"
         raise SequenceNotFound(message)
     note = f"taken from the subfolder {studies[0].name}"
     return _in_folder(studies[0], (*notes, note))
@@ -132,7 +136,7 @@ def _refuse_several(folder: Path, studies: list[str], advice: str) -> None:
 
 def _holds_images(folder: Path) -> bool:
     sessions = folder.glob("ses-*/anat")
-    return any(_nifti_files(place) for place in (folder, folder / "anat", *sessions))
+    return any(_image_files(place) for place in (folder, folder / "anat", *sessions))
 
 
 def _bids_name(folder: Path) -> str:
@@ -182,7 +186,11 @@ def _refuse_mixed(name: str, found: Mapping[Modality, list[Path]]) -> None:
         raise StudyError(message)
 
 
-def _nifti_files(folder: Path) -> list[Path]:
+def _image_files(folder: Path) -> list[Path]:
     if not folder.is_dir():
         return []
-    return sorted(p for p in folder.iterdir() if is_nifti_name(p) and not p.name.startswith(".") and p.is_file())
+    return sorted(p for p in folder.iterdir() if _may_be_found(p) and not p.name.startswith(".") and p.is_file())
+
+
+def _may_be_found(path: Path) -> bool:
+    return format_of(path) not in {None, Format.NPZ}

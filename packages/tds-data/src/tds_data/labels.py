@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tds_data.errors import LabelError
-from tds_data.nifti import read_volume
+from tds_data.formats.images import read_image
 from tds_data.vocabulary import Label
 from tds_data.volume import Volume, VoxelArray
 
@@ -22,13 +22,13 @@ def read_reference(path: Path) -> Volume:
     """Return an expert mask with labels 0 to 3 as uint8.
 
     Args:
-        path: A NIfTI file in the scheme of BraTS 2023, or in the older one where 4 is the enhancing tumour.
+        path: An image of any format in the scheme of BraTS 2023, or in the older one where 4 is the enhancing tumour.
 
     Raises:
         VolumeReadError: If the file cannot be read.
         LabelError: If a voxel holds something else.
     """
-    return translate_labels(read_volume(path))
+    return translate_labels(read_image(path))
 
 
 def translate_labels(mask: Volume) -> Volume:

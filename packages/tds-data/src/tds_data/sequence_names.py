@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from tds_data.errors import AmbiguousSequence
-from tds_data.nifti import nifti_stem
+from tds_data.formats.names import image_stem
 from tds_data.vocabulary import MODALITY_ALIASES, Modality
 
 _REFERENCE_WORDS: Final = frozenset({"seg", "segmentation", "dseg", "label", "labels", "gt", "groundtruth"})
@@ -33,7 +33,7 @@ def modality_of(path: Path) -> Modality | None:
         >>> modality_of(Path("BraTS-GLI-00005-000-t1c.nii.gz"))
         <Modality.T1CE: 't1ce'>
     """
-    words = _words(nifti_stem(path))
+    words = _words(image_stem(path))
     if _MASK_WORDS.intersection(words):
         return None
     found = {modality for modality, _, _ in _mentions(words)}
@@ -44,13 +44,23 @@ def modality_of(path: Path) -> Modality | None:
     return Modality.T1CE if modality is Modality.T1 and _mentions_contrast(words) else modality
 
 
+def names_sequence(path: Path) -> bool:
+    """Tell whether a file's name holds a sequence, be it two different ones, or ends in a channel number.
+
+    Args:
+        path: Only its name is looked at.
+    """
+    words = _words(image_stem(path))
+    return channel_of(path) is not None or (not _MASK_WORDS.intersection(words) and bool(_mentions(words)))
+
+
 def is_reference(path: Path) -> bool:
     """Tell whether a file is named as an expert's segmentation: `seg`, `dseg`, `label`, `gt`, without a sequence.
 
     Args:
         path: Only its name is looked at.
     """
-    words = _words(nifti_stem(path))
+    words = _words(image_stem(path))
     return bool(words) and words[-1] in _REFERENCE_WORDS and not _mentions(words)
 
 
@@ -64,7 +74,7 @@ def study_of(path: Path) -> str:
         >>> study_of(Path("BraTS2021_00002_t1ce.nii.gz"))
         'brats2021-00002'
     """
-    words = _words(nifti_stem(path))
+    words = _words(image_stem(path))
     mentions = _mentions(words)
     dropped = {index for _, first, last in mentions for index in range(first, last + 1)}
     if not mentions and words and words[-1] in _REFERENCE_WORDS:
@@ -78,7 +88,7 @@ def channel_of(path: Path) -> tuple[str, int] | None:
     Args:
         path: Only its name is looked at.
     """
-    match = _CHANNEL.match(nifti_stem(path))
+    match = _CHANNEL.match(image_stem(path))
     return None if match is None else (match["study"], int(match["channel"]))
 
 

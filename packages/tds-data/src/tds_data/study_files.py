@@ -8,8 +8,8 @@ from types import MappingProxyType
 from typing import Final
 
 from tds_data.case import Case
+from tds_data.formats.images import open_image, read_image
 from tds_data.labels import read_reference
-from tds_data.nifti import read_volume, read_volumes
 from tds_data.vocabulary import MODALITIES, Modality
 from tds_data.volume import Volume
 
@@ -58,7 +58,11 @@ def load_case(files: StudyFiles) -> Case:
     with ThreadPoolExecutor(_MAX_READERS, thread_name_prefix="case") as pool:
         reference = None if files.reference is None else pool.submit(read_reference, files.reference)
         read = dict(
-            zip(paths, pool.map(lambda p: read_volumes(p) if p in several else [read_volume(p)], paths), strict=True)
+            zip(
+                paths,
+                pool.map(lambda p: open_image(p).read_all() if p in several else [read_image(p)], paths),
+                strict=True,
+            )
         )
         mask = None if reference is None else reference.result()
 

@@ -20,7 +20,7 @@ from tds_data.formats._stored import StoredVoxels, opened, read_start
 from tds_data.formats._text_header import MAX_HEADER_BYTES, Fields
 from tds_data.formats._unpack import GZIP_MAGIC
 from tds_data.formats._whole_file import packed
-from tds_data.formats.image_file import AffineSource, ImageFile
+from tds_data.formats.image_file import AffineSource, ImageFile, wrong_axes
 from tds_data.formats.names import Format
 from tds_data.volume import VoxelArray
 
@@ -65,10 +65,9 @@ def open_metaimage(path: Path) -> ImageFile:
     """
     fields, end = _read_fields(path)
     count = fields.integer("NDims", 0, lowest=1)
-    if count not in {_SPATIAL_AXES, _SPATIAL_AXES + 1}:
-        advice = "export the whole series" if count < _SPATIAL_AXES else "split it into one file per sequence"
-        raise VolumeReadError(path, f"it has {count} axes, neither three nor four; {advice}")
     sizes = fields.lengths("DimSize", count)
+    if count not in {_SPATIAL_AXES, _SPATIAL_AXES + 1}:
+        raise wrong_axes(path, sizes)
     channels = fields.integer("ElementNumberOfChannels", 1, lowest=1)
     dtype = _dtype(fields, channels)
     if channels > 1 and count > _SPATIAL_AXES:

@@ -21,7 +21,7 @@ from tds_data.errors import VolumeReadError, VoxelError
 from tds_data.formats._inflate import Container
 from tds_data.formats._stored import StoredVoxels, opened, read_start, unpacking
 from tds_data.formats._unpack import GZIP_MAGIC, unpack_into
-from tds_data.formats.image_file import AffineSource, ImageFile
+from tds_data.formats.image_file import AffineSource, ImageFile, wrong_axes
 from tds_data.formats.names import Format
 from tds_data.volume import VoxelArray, corner_shift_mm
 
@@ -53,8 +53,7 @@ def open_nifti(path: Path) -> ImageFile:
     header, raw, packed = _read_header(path)
     shape = _trimmed(header)
     if len(shape) not in {_SPATIAL_AXES, _SPATIAL_AXES + 1}:
-        advice = "export the whole series" if len(shape) < _SPATIAL_AXES else "split it into one file per sequence"
-        raise VolumeReadError(path, f"it has shape {shape}, neither three nor four axes; {advice}")
+        raise wrong_axes(path, shape)
     dtype = _checked_dtype(path, header)
     with _damage_named(path):
         offset = int(header.get_data_offset()) or _default_offset(path, header)

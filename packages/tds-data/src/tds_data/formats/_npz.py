@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from tds_data.errors import VolumeReadError
 from tds_data.formats._stored import memory_for, opened
-from tds_data.formats.image_file import AffineSource, ImageFile
+from tds_data.formats.image_file import AffineSource, ImageFile, wrong_axes
 from tds_data.formats.names import Format
 from tds_data.volume import VoxelArray
 
@@ -81,7 +81,7 @@ def open_npz(path: Path) -> ImageFile:
     with _member(path, _VOXELS) as (member, member_bytes):
         shape, dtype, first_axis_fastest = _array_header(path, _VOXELS, member)
     if len(shape) not in {_SPATIAL_AXES, _SPATIAL_AXES + 1}:
-        raise VolumeReadError(path, f"its voxels have shape {shape}; save an array of three or four axes")
+        raise wrong_axes(path, shape)
     if math.prod(shape) * dtype.itemsize > member_bytes:
         raise VolumeReadError(path, f"it promises {shape} voxels and holds {member_bytes} bytes; export it again")
     return ImageFile(

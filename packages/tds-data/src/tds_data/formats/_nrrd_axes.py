@@ -11,9 +11,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from tds_data.errors import VolumeReadError
 from tds_data.formats._text_header import Fields, parse_numbers
-from tds_data.formats.image_file import AffineSource
+from tds_data.formats.image_file import AffineSource, wrong_axes
 
 _SPATIAL_AXES: Final = 3
 _RAS_SIGNS: Final = {
@@ -65,8 +64,7 @@ def find_axes(fields: Fields, sizes: tuple[int, ...]) -> Axes:
     """
     signs, space_dimension, source = _space(fields)
     if len(sizes) not in {_SPATIAL_AXES, _SPATIAL_AXES + 1}:
-        advice = "export the whole series" if len(sizes) < _SPATIAL_AXES else "split it into one file per sequence"
-        raise VolumeReadError(fields.path, f"it has shape {sizes}, neither three nor four axes; {advice}")
+        raise wrong_axes(fields.path, sizes)
     if "space directions" in fields.values:
         volume_axis, affine = _directed(fields, len(sizes), space_dimension)
     else:

@@ -28,6 +28,20 @@ class AffineSource(StrEnum):
     ASSUMED = "assumed"
 
 
+def wrong_axes(path: Path, shape: tuple[int, ...]) -> VolumeReadError:
+    """Return the error for an image of too few or too many axes.
+
+    Args:
+        path: The file.
+        shape: The length of each axis.
+    """
+    if len(shape) < _SPATIAL_AXES:
+        return VolumeReadError(path, f"it has shape {shape}, not three axes; export the whole series")
+    return VolumeReadError(
+        path, f"it has shape {shape}, neither three nor four axes; split it into one file per sequence"
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ImageFile:
     """What an image's header says. The voxels stay in the file until they are asked for.
