@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from tds_data.datasets.convert import TARGET_LAYOUTS, Conversion, ConvertOptions, convert_dataset
     from tds_data.datasets.index import LAYOUTS, index_dataset
     from tds_data.datasets.load import load_entry
     from tds_data.datasets.manifest import CaseEntry, FileEntry, Manifest, read_manifest, write_manifest
@@ -15,10 +16,14 @@ if TYPE_CHECKING:
 __all__ = [
     "LAYOUTS",
     "SCHEME_NAMES",
+    "TARGET_LAYOUTS",
     "CaseEntry",
+    "Conversion",
+    "ConvertOptions",
     "FileEntry",
     "LabelScheme",
     "Manifest",
+    "convert_dataset",
     "find_scheme",
     "index_dataset",
     "load_entry",
@@ -27,6 +32,7 @@ __all__ = [
 ]
 
 _HOMES: Final = {
+    "convert": ("Conversion", "ConvertOptions", "TARGET_LAYOUTS", "convert_dataset"),
     "index": ("LAYOUTS", "index_dataset"),
     "load": ("load_entry",),
     "manifest": ("CaseEntry", "FileEntry", "Manifest", "read_manifest", "write_manifest"),

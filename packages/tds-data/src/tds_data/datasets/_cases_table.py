@@ -11,7 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from tds_data.datasets._drafts import SPLIT, Draft
+from tds_data.datasets._drafts import SESSION, SPLIT, Draft
+from tds_data.datasets._patients import session_of
 from tds_data.datasets._tree import Tree
 from tds_data.datasets.manifest import CaseEntry
 from tds_data.errors import ConversionRefused
@@ -109,7 +110,8 @@ def cases_table(cases: Sequence[CaseEntry], *, told: frozenset[str], patients: M
     Raises:
         ConversionRefused: If an attribute cannot be a column.
     """
-    names = sorted({key for case in cases for key in case.attributes if key not in told})
+    rest = {case.name: _untold(case, told) for case in cases}
+    names = sorted({key for attributes in rest.values() for key in attributes})
     if not names and not any(c.phantom or c.patient != patients[c.name] for c in cases):
         return None
     reserved = sorted(set(names) & set(_OWN))
@@ -117,11 +119,14 @@ def cases_table(cases: Sequence[CaseEntry], *, told: frozenset[str], patients: M
         message = f"an attribute cannot be called {reserved[0]!r}, which {CASES_TABLE} has for itself; rename it"
         raise ConversionRefused(message)
     rows = [
-        {"name": c.name, "patient": c.patient, "phantom": _TRUE if c.phantom else ""}
-        | {key: value for key, value in c.attributes.items() if key not in told}
-        for c in cases
+        {"name": c.name, "patient": c.patient, "phantom": _TRUE if c.phantom else "", **rest[c.name]} for c in cases
     ]
     return table_text((*_OWN, *names), rows)
+
+
+def _untold(case: CaseEntry, told: frozenset[str]) -> dict[str, str]:
+    named = {SESSION: session_of(case.name)}
+    return {key: value for key, value in case.attributes.items() if key not in told and named.get(key) != value}
 
 
 def _from_row(draft: Draft, row: Mapping[str, str]) -> Draft:

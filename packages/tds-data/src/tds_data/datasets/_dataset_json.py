@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from tds_data.datasets.schemes import CUSTOM_SCHEME, scheme_of_values, tissue_named
+from tds_data.datasets.schemes import scheme_of_values, tissues_of
 from tds_data.errors import DatasetError, LabelError
 from tds_data.sequence_names import alias
 
@@ -20,12 +20,6 @@ REGIONS_ORDER: Final = "regions_class_order"
 
 _BACKGROUND: Final = "background"
 _KEPT: Final = ("name", "description", "reference", "release")
-_REGIONS: Final = {"wt": "WT", "whole tumor": "WT", "whole tumour": "WT", "tc": "TC", "tumor core": "TC"} | {
-    "tumour core": "TC",
-    "et": "ET",
-    "enhancing tumor": "ET",
-    "enhancing tumour": "ET",
-}
 
 
 def read_description(path: Path) -> dict[str, Any]:
@@ -93,10 +87,8 @@ def labels_of(document: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
     return {name: numbers for name, numbers in pairs if numbers != (0,) and name.lower() != _BACKGROUND}
 
 
-def scheme_of_labels(labels: Mapping[str, tuple[int, ...]]) -> tuple[str, dict[str, tuple[int, ...]]]:
-    """Return the name of the scheme that labels make up, and the labels as a manifest keeps them.
-
-    Nested regions of brain tumours (whole, core, enhancing) tell the tissue of each number.
+def scheme_of_labels(labels: Mapping[str, tuple[int, ...]]) -> str:
+    """Return the name of the scheme that labels make up: one that is known, `custom`, or `none` without labels.
 
     Args:
         labels: What `labels_of` returned.
@@ -104,44 +96,11 @@ def scheme_of_labels(labels: Mapping[str, tuple[int, ...]]) -> tuple[str, dict[s
     Raises:
         DatasetError: If two labels share a number.
     """
-    values = tissues_of(labels)
     try:
-        scheme = scheme_of_values(values)
+        return scheme_of_values(tissues_of(labels)).name
     except LabelError as error:
         message = f"dataset.json has labels that cannot be told apart: {error}"
         raise DatasetError(message) from error
-    plain = {tissue: (number,) for tissue, number in values.items()}
-    has_regions = any(len(numbers) > 1 for numbers in labels.values())
-    if scheme.name != CUSTOM_SCHEME:
-        return scheme.name, dict(labels) if has_regions else {}
-    return scheme.name, plain | {name: numbers for name, numbers in labels.items() if len(numbers) > 1}
-
-
-def tissues_of(labels: Mapping[str, tuple[int, ...]]) -> dict[str, int]:
-    """Return the number of each tissue: of labels with one number, and what nested regions leave over.
-
-    Args:
-        labels: The numbers of each label.
-
-    Examples:
-        >>> tissues_of({"whole tumor": (1, 2, 3), "tumor core": (2, 3), "enhancing tumor": (3,)})
-        {'ET': 3, 'ED': 1, 'NCR': 2}
-    """
-    values = {tissue_named(name): numbers[0] for name, numbers in labels.items() if len(numbers) == 1}
-    regions = {
-        _REGIONS[name.lower().replace("_", " ")]: set(numbers)
-        for name, numbers in labels.items()
-        if name.lower().replace("_", " ") in _REGIONS
-    }
-    for number in sorted({number for numbers in labels.values() for number in numbers} - set(values.values())):
-        if number in regions.get("WT", ()) and number not in regions.get("TC", {number}):
-            tissue = "ED"
-        elif number in regions.get("TC", ()) and number not in regions.get("ET", {number}):
-            tissue = "NCR"
-        else:
-            tissue = f"label {number}"
-        values[tissue if tissue not in values else f"label {number}"] = number
-    return values
 
 
 def kept_attributes(document: Mapping[str, Any], channels: Mapping[str, str]) -> dict[str, str]:

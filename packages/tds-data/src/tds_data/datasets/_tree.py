@@ -14,9 +14,7 @@ from typing import Final
 
 from tds_data.datasets._paths import check_relative
 from tds_data.errors import DatasetError, ManifestError
-
-IMAGE_SUFFIXES: Final = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd")
-"""What the names of image files end with."""
+from tds_data.formats.names import IMAGE_SUFFIXES
 
 _PASSED_OVER: Final = frozenset({"__MACOSX", "lost+found"})
 
@@ -64,26 +62,26 @@ def is_image_name(name: str) -> bool:
     Args:
         name: A file's name or path.
     """
-    return name.lower().endswith(IMAGE_SUFFIXES)
+    return image_suffix(name) != ""
 
 
 def image_stem(name: str) -> str:
     """Return an image file's name without its suffix.
 
     Args:
-        name: A file's name.
+        name: A file's name or path.
     """
-    suffix = next((s for s in IMAGE_SUFFIXES if name.lower().endswith(s)), "")
-    return name[: len(name) - len(suffix)]
+    return name[: len(name) - len(image_suffix(name))]
 
 
 def image_suffix(name: str) -> str:
-    """Return the suffix of an image file's name, such as `.nii.gz`, in lower case.
+    """Return the suffix of an image file's name in lower case, such as `.nii.gz`, or nothing.
 
     Args:
         name: A file's name or path.
     """
-    return next((s for s in IMAGE_SUFFIXES if name.lower().endswith(s)), "")
+    lower = name.lower()
+    return next((suffix for suffix in IMAGE_SUFFIXES if lower.endswith(suffix)), "")
 
 
 def scan(root: Path) -> Tree:

@@ -22,7 +22,7 @@ from tds_data.datasets.layouts import bids, brats, decathlon, folders, hecktor, 
 from tds_data.datasets.manifest import CaseEntry, FileEntry, Manifest
 from tds_data.datasets.schemes import find_scheme, whole_numbers
 from tds_data.errors import DataError, DatasetError, LayoutNotRecognised, ManifestError
-from tds_data.nifti import read_volume
+from tds_data.formats.images import read_image
 
 _READERS: Final[Mapping[str, ModuleType]] = {
     reader.NAME: reader for reader in (decathlon, nnunet, bids, hecktor, lits, brats, folders)
@@ -168,7 +168,7 @@ def _examine(root: Path, path: str, *, with_labels: bool) -> _Examined:
 
 
 def _labels_in(path: Path) -> frozenset[int]:
-    numbers = whole_numbers(read_volume(path).voxels)
+    numbers = whole_numbers(read_image(path).voxels)
     if numbers.dtype.kind == "u" and numbers.dtype.itemsize == _SMALL_LABELS:
         return frozenset(np.flatnonzero(np.bincount(numbers.ravel(order="K"))).tolist())
     return frozenset(np.unique(numbers).tolist())

@@ -6,7 +6,7 @@ from tds_data.case import Case
 from tds_data.datasets.manifest import CaseEntry, FileEntry, Manifest
 from tds_data.datasets.schemes import find_scheme, to_brats
 from tds_data.errors import DatasetError
-from tds_data.nifti import read_volume, read_volumes
+from tds_data.formats.images import open_image
 from tds_data.vocabulary import MODALITIES, Modality
 from tds_data.volume import Volume
 
@@ -21,7 +21,7 @@ def load_entry(manifest: Manifest, entry: CaseEntry, *, others: Mapping[str, int
             resection cavity that is to count as background.
 
     Raises:
-        DatasetError: If the case is no brain MRI.
+        DatasetError: If the case is no brain MRI, or a file holds fewer images than the manifest says.
         ManifestError: If a path leaves the root.
         VolumeReadError: If a file cannot be read.
         LabelError: If the mask holds something outside the scheme, or a tissue that BraTS 2023 has no label for.
@@ -44,13 +44,11 @@ def load_entry(manifest: Manifest, entry: CaseEntry, *, others: Mapping[str, int
 def _read(manifest: Manifest, file: FileEntry, stacks: dict[str, list[Volume]]) -> Volume:
     path = manifest.path(file)
     if file.index is None:
-        return read_volume(path)
+        return open_image(path).read()
     if file.path not in stacks:
-        stacks[file.path] = read_volumes(path)
+        stacks[file.path] = open_image(path).read_all()
     volumes = stacks[file.path]
     if file.index >= len(volumes):
-        message = (
-            f"{path.name!r} holds {len(volumes)} images, and the manifest asks for number {file.index}; index it again"
-        )
+        message = f"{path.name!r} holds {len(volumes)} images, and number {file.index} is asked for; index it again"
         raise DatasetError(message)
     return volumes[file.index]

@@ -118,7 +118,7 @@ class Manifest:
         scheme: Name of the label scheme of the masks, `custom`, or `none` if there is no mask.
         root: Folder that the paths are relative to.
         licence: What the data set says about its licence.
-        labels: The values that each label has, for the scheme `custom`; several make a region.
+        labels: The numbers of each label under the data set's own names, where it names them; several make a region.
         attributes: What the data set says about itself: its name, its channels as they were called.
         problems: What could not be taken into the manifest, and why.
 

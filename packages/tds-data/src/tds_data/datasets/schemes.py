@@ -8,7 +8,7 @@ nodes), liver and tumour. Other names are kept as they are.
 import logging
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
@@ -42,6 +42,12 @@ _ALIASES: Final = {
     "liver": "liver",
     "tumour": "tumour|tumor|cancer|lesion",
 }
+_REGIONS: Final = {"wt": "WT", "whole tumor": "WT", "whole tumour": "WT", "tc": "TC", "tumor core": "TC"} | {
+    "tumour core": "TC",
+    "et": "ET",
+    "enhancing tumor": "ET",
+    "enhancing tumour": "ET",
+}
 _TISSUES: Final = {alias: tissue for tissue, aliases in _ALIASES.items() for alias in aliases.split("|")}
 
 logger = logging.getLogger(__name__)
@@ -54,7 +60,6 @@ class LabelScheme:
     Attributes:
         name: What a manifest calls it.
         values: The number of each tissue.
-        regions: Names of sets of numbers, for trainers that learn nested regions; the tissues come from `values`.
 
     Raises:
         LabelError: If two tissues share a number, or one has the background's.
@@ -62,7 +67,6 @@ class LabelScheme:
 
     name: str
     values: Mapping[str, int]
-    regions: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         numbers = list(self.values.values())
@@ -70,7 +74,6 @@ class LabelScheme:
             message = f"each tissue has a number of its own, not 0; this scheme has {dict(self.values)}"
             raise LabelError(message)
         object.__setattr__(self, "values", MappingProxyType(dict(self.values)))
-        object.__setattr__(self, "regions", MappingProxyType(dict(self.regions)))
 
     @property
     def tissues(self) -> Mapping[int, str]:
@@ -107,9 +110,7 @@ def find_scheme(name: str, labels: Mapping[str, tuple[int, ...]] | None = None) 
         UnknownScheme: If there is none of that name.
     """
     if name == CUSTOM_SCHEME:
-        single = {tissue: values[0] for tissue, values in (labels or {}).items() if len(values) == 1}
-        several = {region: values for region, values in (labels or {}).items() if len(values) > 1}
-        return LabelScheme(name=name, values=single, regions=several)
+        return LabelScheme(name=name, values=tissues_of(labels or {}))
     if name not in _SCHEMES:
         message = f"there is no label scheme {name[:80]!r}; choose one of {', '.join(SCHEME_NAMES)}"
         raise UnknownScheme(message)
@@ -137,6 +138,33 @@ def tissue_named(label: str) -> str:
         'NCR'
     """
     return _TISSUES.get(" ".join(re.split(r"[^a-z0-9]+", label.lower())).strip(), label)
+
+
+def tissues_of(labels: Mapping[str, tuple[int, ...]]) -> dict[str, int]:
+    """Return the number of each tissue: of labels with one number, and what nested regions leave over.
+
+    Args:
+        labels: The numbers of each label.
+
+    Examples:
+        >>> tissues_of({"whole tumor": (1, 2, 3), "tumor core": (2, 3), "enhancing tumor": (3,)})
+        {'ET': 3, 'ED': 1, 'NCR': 2}
+    """
+    values = {tissue_named(name): numbers[0] for name, numbers in labels.items() if len(numbers) == 1}
+    regions = {
+        _REGIONS[name.lower().replace("_", " ")]: set(numbers)
+        for name, numbers in labels.items()
+        if name.lower().replace("_", " ") in _REGIONS
+    }
+    for number in sorted({number for numbers in labels.values() for number in numbers} - set(values.values())):
+        if number in regions.get("WT", ()) and number not in regions.get("TC", {number}):
+            tissue = "ED"
+        elif number in regions.get("TC", ()) and number not in regions.get("ET", {number}):
+            tissue = "NCR"
+        else:
+            tissue = f"label {number}"
+        values[tissue if tissue not in values else f"label {number}"] = number
+    return values
 
 
 def to_brats(mask: Volume, scheme: LabelScheme, *, others: Mapping[str, int] | None = None) -> Volume:

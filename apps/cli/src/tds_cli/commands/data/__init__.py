@@ -4,6 +4,12 @@ from typing import Final
 
 import typer
 
+from tds_cli.commands.data.convert import convert
+from tds_cli.commands.data.index import index
+
 data_app: Final = typer.Typer(
     name="data", help="Index, check, convert and make data sets. Research use only.", rich_markup_mode=None
 )
+
+data_app.command()(index)
+data_app.command()(convert)

@@ -6,12 +6,13 @@ and `name` or `abbreviation`) tells which number is which tissue. T1 with contra
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 from tds_data.datasets._cases_table import read_table
-from tds_data.datasets._dataset_json import licence_of, read_description, scheme_of_labels
+from tds_data.datasets._dataset_json import licence_of, read_description
 from tds_data.datasets._drafts import SESSION, Draft, Found, Place
+from tds_data.datasets._labels_table import declared_scheme
 from tds_data.datasets._tree import Tree, image_stem
 from tds_data.errors import DatasetError, StudyError
 from tds_data.sequence_names import modality_of
@@ -73,7 +74,8 @@ def read(tree: Tree) -> Found:
             drafts.append(_draft(tree, key, images[key], masks.get(key, []), attributes))
         except (DatasetError, StudyError) as error:
             problems.append(f"{_name(key)}: {error}")
-    scheme, labels = _scheme(tree, problems)
+    tables = tuple(path for path in tree.files if path.endswith("dseg.tsv"))
+    scheme, labels = declared_scheme(tree, tables, problems)
     kept = {ours: str(description[theirs]) for theirs, ours in _KEPT.items() if description.get(theirs)}
     return Found(
         layout=NAME,
@@ -156,25 +158,3 @@ def _name(key: _Key) -> str:
 def _expected(drafts: list[Draft]) -> tuple[str, ...]:
     present = {key for draft in drafts for key in draft.images}
     return tuple(MODALITIES) if present & set(MODALITIES) else tuple(sorted(present))
-
-
-def _scheme(tree: Tree, problems: list[str]) -> tuple[str | None, dict[str, tuple[int, ...]]]:
-    found: set[tuple[tuple[str, int], ...]] = set()
-    for table in _tables(tree):
-        rows = read_table(tree, table, "\t", problems)
-        try:
-            pairs = [(row.get("abbreviation") or row["name"], int(row["index"])) for row in rows]
-        except (KeyError, ValueError):
-            problems.append(f"{table}: the table needs the columns index and name")
-            continue
-        found.add(tuple(sorted((name, number) for name, number in pairs if number != 0)))
-    if not found:
-        return None, {}
-    if len(found) > 1:
-        message = "the tables of labels (*_dseg.tsv) contradict each other; index each group of masks by itself"
-        raise DatasetError(message)
-    return scheme_of_labels({name: (number,) for name, number in found.pop()})
-
-
-def _tables(tree: Tree) -> Iterator[str]:
-    return (path for path in tree.files if path.endswith("dseg.tsv"))

@@ -12,6 +12,7 @@ from typing import Final
 
 from tds_data.datasets._cases_table import with_csv, with_table
 from tds_data.datasets._drafts import Draft, Found, Place
+from tds_data.datasets._labels_table import LABELS_TABLE, declared_scheme
 from tds_data.datasets._patients import patient_of
 from tds_data.datasets._tree import Tree, image_stem
 from tds_data.vocabulary import MODALITIES, MODALITY_ALIASES
@@ -22,6 +23,10 @@ NAME: Final = "brats"
 MASK: Final = "seg"
 """What the names of masks end with, and the key of the mask among the parts of a case."""
 
+LICENCE_FILE: Final = "LICENCE.txt"
+"""File in the root whose text is taken for the data set's licence."""
+
+_MAX_LICENCE: Final = 10_000
 _FILE: Final = re.compile(r"(?P<case>.+)[_-](?P<part>[A-Za-z0-9]+)")
 _PARTS: Final[Mapping[str, str]] = {**MODALITY_ALIASES, MASK: MASK}
 _MASK_WORDS: Final = frozenset({"segm", "segmentation", "gt"})
@@ -61,12 +66,26 @@ def read(tree: Tree) -> Found:
                 problems.append(f"{where}: there is a mask and no image")
             else:
                 drafts.append(_draft(tree, folder, case, {part: names[0] for part, names in parts.items()}, cases))
+    tables = (LABELS_TABLE,) if LABELS_TABLE in tree.known else ()
+    scheme, labels = declared_scheme(tree, tables, problems)
     return Found(
         layout=NAME,
         drafts=with_table(tree, with_csv(tree, drafts, problems), problems),
         expected=tuple(MODALITIES),
+        scheme=scheme,
+        labels=labels,
+        licence=_licence(tree),
         problems=tuple(problems),
     )
+
+
+def _licence(tree: Tree) -> str | None:
+    if LICENCE_FILE not in tree.known:
+        return None
+    try:
+        return (tree.root / LICENCE_FILE).read_text(encoding="utf-8")[:_MAX_LICENCE].strip() or None
+    except (OSError, ValueError):
+        return None
 
 
 def _cases(tree: Tree, folder: str) -> dict[str, dict[str, list[str]]]:

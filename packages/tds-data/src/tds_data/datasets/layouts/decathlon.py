@@ -56,7 +56,7 @@ def read(tree: Tree) -> Found:
     """
     document = read_description(tree.root / DATASET_JSON)
     channels = channels_of(document)
-    scheme, labels = scheme_of_labels(labels_of(document))
+    labels = labels_of(document)
     drafts: list[Draft] = []
     problems: list[str] = []
     for entry, split in [(e, {}) for e in _listed(document, "training")] + [
@@ -70,7 +70,7 @@ def read(tree: Tree) -> Found:
         layout=NAME,
         drafts=with_table(tree, drafts, problems),
         expected=tuple(channels),
-        scheme=scheme,
+        scheme=scheme_of_labels(labels),
         labels=labels,
         licence=licence_of(document),
         attributes=kept_attributes(document, channels),

@@ -1,0 +1,126 @@
+"""What the commands on data sets tell of a manifest and of a conversion."""
+
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+from tds_cli import output
+from tds_data.datasets import Conversion, Manifest, find_scheme, index_dataset, read_manifest
+
+_MAX_SHOWN: Final = 10
+
+
+def open_dataset(  # passes on what `tds data index` takes
+    source: Path,
+    *,
+    layout: str | None,
+    scheme: str | None,
+    strict: bool,
+    workers: int | None,
+    progress: Callable[[int, int, str], None],
+) -> Manifest:
+    """Return the manifest in a file, or that of the data set in a folder.
+
+    Args:
+        source: A manifest or a folder.
+        layout: Layout of the folder; recognised if `None`.
+        scheme: Label scheme of the folder's masks; found out if `None`.
+        strict: Whether a problem in the folder refuses it.
+        workers: How many files to hash at a time.
+        progress: Told after each file.
+
+    Raises:
+        DatasetError: If the folder cannot be indexed or the manifest not be read.
+    """
+    if source.is_file():
+        return read_manifest(source)
+    return index_dataset(source, layout=layout, scheme=scheme, strict=strict, workers=workers, progress=progress)
+
+
+def summary(manifest: Manifest) -> dict[str, Any]:
+    """Return a manifest in numbers, as plain JSON types.
+
+    Args:
+        manifest: The data set.
+    """
+    images = Counter(key for case in manifest.cases for key in case.images)
+    scheme = find_scheme(manifest.scheme, manifest.labels)
+    return {
+        "layout": manifest.layout,
+        "cases": len(manifest.cases),
+        "patients": len({case.patient for case in manifest.cases}),
+        "phantoms": sum(case.phantom for case in manifest.cases),
+        "images": dict(images),
+        "masks": sum(case.mask is not None for case in manifest.cases),
+        "scheme": manifest.scheme,
+        "labels": dict(scheme.values),
+        "scheme_told_by": manifest.attributes.get("scheme_told_by"),
+        "licence": manifest.licence,
+        "notes": {case.name: list(case.notes) for case in manifest.cases if case.notes},
+        "problems": list(manifest.problems),
+        "digest": manifest.digest,
+    }
+
+
+def say_summary(manifest: Manifest) -> None:
+    """Print a manifest in numbers.
+
+    Args:
+        manifest: The data set.
+    """
+    told = summary(manifest)
+    labels = ", ".join(f"{number} {tissue}" for tissue, number in told["labels"].items())
+    rows = [
+        ("layout", told["layout"]),
+        ("cases", str(told["cases"])),
+        ("patients", str(told["patients"])),
+        *([("phantoms", str(told["phantoms"]))] if told["phantoms"] else []),
+        *((key, str(count)) for key, count in told["images"].items()),
+        ("masks", str(told["masks"])),
+        ("labels", f"{told['scheme']}{f': {labels}' if labels else ''}"),
+        ("licence", told["licence"] or "not stated"),
+        ("problems", str(len(told["problems"]))),
+    ]
+    width = max(len(name) for name, _ in rows)
+    for name, value in rows:
+        output.say(f"{name.ljust(width)}  {value}")
+    if told["scheme_told_by"]:
+        output.say(f"the labels' scheme was told by: {told['scheme_told_by']}")
+    _say_list("notes", [f"{name}: {note}" for name, notes in told["notes"].items() for note in notes])
+    _say_list("problems", told["problems"])
+
+
+def say_conversion(done: Conversion, manifest: Manifest, *, as_json: bool) -> None:
+    """Print what a conversion did.
+
+    Args:
+        done: The conversion.
+        manifest: What was converted.
+        as_json: Whether as one JSON object.
+    """
+    document = {
+        "output": str(done.target),
+        "layout": done.layout,
+        "cases": done.cases,
+        "files": dict(done.files),
+        "notes": list(done.notes),
+        "problems": list(manifest.problems),
+    }
+    if as_json:
+        output.say_json(document)
+        return
+    files = ", ".join(f"{count} {how}" for how, count in sorted(done.files.items()))
+    output.say(f"{done.cases} cases in the layout {done.layout} written to {done.target} (files: {files})")
+    _say_list("notes", list(done.notes))
+    _say_list("problems of the source, which are not in the result", list(manifest.problems))
+
+
+def _say_list(title: str, lines: list[str]) -> None:
+    if not lines:
+        return
+    output.say(f"{title}:")
+    for line in lines[:_MAX_SHOWN]:
+        output.say(f"  {line}")
+    if len(lines) > _MAX_SHOWN:
+        output.say(f"  ... and {len(lines) - _MAX_SHOWN} more; --json shows all")

@@ -1,0 +1,121 @@
+"""Writing nnU-Net's raw data sets, version 2."""
+
+import json
+from collections.abc import Mapping
+from typing import Any, Final
+
+from tds_data.datasets._cases_table import CASES_TABLE, cases_table
+from tds_data.datasets._dataset_json import DATASET_JSON, REGIONS_ORDER
+from tds_data.datasets._drafts import SPLIT
+from tds_data.datasets._jobs import NIFTI, Job, Plan
+from tds_data.datasets._patients import patient_of
+from tds_data.datasets._tree import image_suffix
+from tds_data.datasets.manifest import Manifest
+from tds_data.datasets.schemes import LabelScheme
+from tds_data.datasets.targets._channels import channel_names, divided
+from tds_data.datasets.targets._numbering import consecutive, named_scheme, renumbering, scheme_of, told
+from tds_data.errors import ConversionRefused
+
+NAME: Final = "nnunet"
+"""What the layout is called."""
+
+_KEPT: Final = ("name", "description", "reference", "release")
+
+
+def plan(manifest: Manifest, wanted: str | None) -> Plan:
+    """Return what has to be done.
+
+    Args:
+        manifest: The data set.
+        wanted: The label scheme that was asked for.
+
+    Raises:
+        ConversionRefused: If the layout cannot hold all that the data set holds.
+    """
+    source = scheme_of(manifest)
+    scheme = _numbering(source, wanted)
+    table = renumbering(source, scheme)
+    channels = channel_names(manifest, NAME)
+    training, testing, notes = divided(manifest)
+    suffix = _suffix(manifest, recoded=table is not None)
+    jobs: list[Job] = []
+    for case, part in [(c, "Tr") for c in training] + [(c, "Ts") for c in testing]:
+        for number, key in enumerate(channels):
+            target = f"images{part}/{case.name}_{number:04d}{suffix}"
+            jobs.append(Job(target=target, sources=(case.images[key],), owner=case.name))
+        if case.mask is not None:
+            target = f"labels{part}/{case.name}{suffix}"
+            jobs.append(Job(target=target, sources=(case.mask,), owner=case.name, table=table, scheme=source.name))
+    document = _description(manifest, channels, _labels(manifest, source, scheme), suffix, len(training))
+    texts = {DATASET_JSON: json.dumps(document, indent=1, ensure_ascii=False) + "\n"}
+    patients = {case.name: patient_of(case.name) for case in manifest.cases}
+    rest = cases_table(manifest.cases, told=frozenset({SPLIT}), patients=patients)
+    if rest is not None:
+        texts[CASES_TABLE] = rest
+    return Plan(jobs=tuple(jobs), texts=texts, notes=(*notes, *told(source, scheme)))
+
+
+def _numbering(source: LabelScheme, wanted: str | None) -> LabelScheme:
+    if wanted is None:
+        return consecutive(source)
+    scheme = named_scheme(wanted, source)
+    if consecutive(scheme) is not scheme:
+        message = (
+            f"nnU-Net counts labels up from 1 without gaps, and the scheme {scheme.name} has "
+            f"{', '.join(map(str, sorted(scheme.tissues)))}; leave the scheme out, or choose brats-2023"
+        )
+        raise ConversionRefused(message)
+    return scheme
+
+
+def _labels(manifest: Manifest, source: LabelScheme, scheme: LabelScheme) -> dict[str, int | list[int]]:
+    """Return the labels of `dataset.json`: the data set's own, regions too, under their new numbers."""
+    new = {number: scheme.values[tissue] for number, tissue in source.tissues.items() if tissue in scheme.values}
+    own = manifest.labels or {tissue: (number,) for tissue, number in source.values.items()}
+    moved = {name: [new[number] for number in numbers if number in new] for name, numbers in own.items()}
+    if not any(len(numbers) > 1 for numbers in moved.values()):
+        moved = dict(sorted(moved.items(), key=lambda item: item[1]))
+    return {name: numbers[0] if len(numbers) == 1 else numbers for name, numbers in moved.items() if numbers}
+
+
+def _description(
+    manifest: Manifest,
+    channels: Mapping[str, str],
+    labels: Mapping[str, int | list[int]],
+    suffix: str,
+    count: int,
+) -> dict[str, Any]:
+    document: dict[str, Any] = {
+        "channel_names": {str(number): name for number, name in enumerate(channels.values())},
+        "labels": {"background": 0, **labels},
+        "numTraining": count,
+        "file_ending": suffix,
+    }
+    if any(isinstance(numbers, list) for numbers in labels.values()):
+        document[REGIONS_ORDER] = _regions_order(manifest, labels)
+    kept = {key: manifest.attributes[key] for key in _KEPT if manifest.attributes.get(key)}
+    return {**document, **kept, **({"licence": manifest.licence} if manifest.licence else {})}
+
+
+def _regions_order(manifest: Manifest, labels: Mapping[str, int | list[int]]) -> list[int]:
+    """Return, for each region, the number that is left to it where the regions after it are painted over it."""
+    lists = [numbers if isinstance(numbers, list) else [numbers] for numbers in labels.values()]
+    try:
+        own = json.loads(manifest.attributes.get(REGIONS_ORDER, ""))
+    except ValueError:
+        own = None
+    numbers = {number for numbers in lists for number in numbers}
+    if isinstance(own, list) and len(own) == len(lists) and set(own) == numbers:
+        return own
+    later = [{n for following in lists[i + 1 :] for n in following} for i in range(len(lists))]
+    order = [next(iter(sorted(set(own) - rest)), own[0]) for own, rest in zip(lists, later, strict=True)]
+    return [int(number) for number in order]
+
+
+def _suffix(manifest: Manifest, *, recoded: bool) -> str:
+    """Return the suffix of all files: the source's own if it has one only, and files can be copied."""
+    found = {image_suffix(file.path) for case in manifest.cases for file in case.files}
+    stacked = any(file.index is not None for case in manifest.cases for file in case.files)
+    if len(found) == 1 and not stacked and (not recoded or found <= NIFTI):
+        return found.pop()
+    return ".nii.gz"
