@@ -34,8 +34,10 @@
     │   ├── SourceChanged                a file is no longer what its manifest says
     │   └── UnusableCase                 a case cannot be read or preprocessed
     ├── LoadingError (RuntimeError)      patches for training cannot be made
+    │   ├── AugmentError                 a chance, a range, a record or a tensor for augmentation cannot be
     │   ├── WorkerDied                   a worker process ended again and again
     │   └── BudgetTooSmall               the memory allowed holds not even the least that is needed
+    ├── WorkersNotStarted (RuntimeError) worker processes cannot be started
     ├── RefusedStudy (ValueError)        the quality gate refuses a study
     ├── ReportFormatError (ValueError)   a document is no lesion report; defined in report
     └── MissingDependency (ImportError)  an optional extra is not installed
@@ -299,6 +301,10 @@ class LoadingError(DataError, RuntimeError):
     """Patches for training cannot be made."""
 
 
+class AugmentError(LoadingError):
+    """A chance, a range, a record or a tensor for augmentation cannot be."""
+
+
 class WorkerDied(LoadingError):
     """A worker process ended by itself again and again.
 
@@ -328,3 +334,7 @@ class BudgetTooSmall(LoadingError):
             "fewer workers, smaller patches or smaller batches"
         )
         self.needed_bytes = needed_bytes
+
+
+class WorkersNotStarted(DataError, RuntimeError):
+    """Worker processes cannot be started."""

@@ -68,6 +68,13 @@ _TABLE: Final[tuple[tuple[str, Area, Severity, str, str], ...]] = (
         "check the case by itself with fewer workers; if memory does not run out, report a fault of the program",
     ),
     (
+        "NOT-INDEXED",
+        Area.FILES,
+        _ERROR,
+        "a file, or the case that it is part of, could not be taken into the manifest, and was not checked",
+        "do what the message says, and check again",
+    ),
+    (
         "SHAPE-MISMATCH",
         Area.GEOMETRY,
         _ERROR,
@@ -276,6 +283,13 @@ _TABLE: Final[tuple[tuple[str, Area, Severity, str, str], ...]] = (
         _INFO,
         "the mask marks nothing",
         "make sure that this patient has no tumour to mark",
+    ),
+    (
+        "SCHEME-UNDECIDED",
+        Area.DATASET,
+        _ERROR,
+        "the masks fit several schemes of labels, or none; 0 to 4 are accepted until one is named",
+        "say which scheme it is (`--scheme`)",
     ),
     (
         "SAME-IMAGE",

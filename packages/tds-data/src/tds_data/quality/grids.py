@@ -7,7 +7,7 @@ import numpy as np
 
 from tds_data.quality.codes import flag
 from tds_data.report import QualityFlag
-from tds_data.volume import Volume
+from tds_data.volume import Volume, corner_shift_mm
 
 SPACING_LIMITS_MM: Final = (0.2, 8.0)
 """Voxel edges outside this range are refused."""
@@ -61,24 +61,11 @@ def mismatch_flags(volumes: Mapping[str, Volume]) -> Iterator[QualityFlag]:
             yield flag("AFFINE-MISMATCH", message, _difference(volume, grid), subject=name)
 
 
-def corner_distance_mm(first: Volume, second: Volume) -> float:
-    """Return the largest distance between the places that two affines give the corners of the first volume.
-
-    Args:
-        first: Its shape and affine count.
-        second: Only its affine counts.
-    """
-    corners = np.array(np.meshgrid(*[(0, n - 1) for n in first.shape])).reshape(3, -1)
-    difference = (first.ras_from_voxel - second.ras_from_voxel)[:3]
-    moved = difference[:, :3] @ corners + difference[:, 3:]
-    return float(np.linalg.norm(moved, axis=0).max())
-
-
 def _shape(volume: Volume) -> str:
     return " x ".join(map(str, volume.shape))
 
 
 def _difference(volume: Volume, grid: Volume) -> str:
-    moved = f"up to {corner_distance_mm(volume, grid):.3g} mm apart"
+    moved = f"up to {corner_shift_mm(grid.shape, volume.ras_from_voxel, grid.ras_from_voxel):.3g} mm apart"
     handed = [np.linalg.det(v.ras_from_voxel[:3, :3]) > 0 for v in (volume, grid)]
     return moved if handed[0] == handed[1] else f"{moved}, mirrored"

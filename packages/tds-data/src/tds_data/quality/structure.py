@@ -24,13 +24,23 @@ def check_structure(case: Case) -> tuple[QualityFlag, ...]:
     Args:
         case: Sequences on one grid, with labels 0 to 3 in the mask if there is one.
     """
-    return tuple(_flags(case))
+    usable: list[SampledImage] = []
+    flags = [*image_flags(case, usable)]
+    if case.reference is not None:
+        flags += scheme_flags(case.reference, set(Label), "brats-2023")
+        flags += mask_flags(case.reference, usable)
+    return tuple(flags)
 
 
-def _flags(case: Case) -> Iterator[QualityFlag]:
+def image_flags(case: Case, usable: list[SampledImage]) -> Iterator[QualityFlag]:
+    """Yield what speaks against a case's images.
+
+    Args:
+        case: Sequences on one grid.
+        usable: Receives the images that a network could use.
+    """
     yield from missing_flags(case)
     yield from grid_flags(case.grid)
-    usable: list[SampledImage] = []
     for modality, volume in case.images.items():
         image = SampledImage.of(modality.value, volume)
         unusable = list(unusable_flags(image))
@@ -41,6 +51,3 @@ def _flags(case: Case) -> Iterator[QualityFlag]:
             yield from clipped_flags(image)
     yield from coverage_flags(usable)
     yield from same_flags(usable)
-    if case.reference is not None:
-        yield from scheme_flags(case.reference, set(Label), "brats-2023")
-        yield from mask_flags(case.reference, usable)
