@@ -62,11 +62,13 @@ class VolumeReadError(DataError, ValueError):
 
     Attributes:
         path: The file.
+        reason: What is wrong with it and what to do, without its name.
     """
 
     def __init__(self, path: Path, reason: str) -> None:
         super().__init__(f"cannot read {path.name!r}: {reason}")
         self.path = path
+        self.reason = reason
 
 
 class VolumeWriteError(DataError, OSError):

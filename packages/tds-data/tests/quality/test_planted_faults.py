@@ -207,7 +207,7 @@ def test_many_missing_slices_refuse_the_study(textured: Case) -> None:
 def test_slices_are_counted_and_listed(textured: Case) -> None:
     (flag,) = check_structure(black_slice(2, 2)(textured))
     k = middle(textured, 2)
-    assert flag.value == f"2 slices: {k}, {k + 1} counted from 0"
+    assert flag.value == f"2 axial slices: {k}, {k + 1}"
     assert "axial" in flag.message
 
 

@@ -24,7 +24,7 @@ from tds_data.quality.sampling import SampledImage
 from tds_data.quality.slices import slice_flags
 from tds_data.quality.structure import UNUSABLE, image_flags
 from tds_data.report import QualityFlag
-from tds_data.vocabulary import MODALITIES, Modality
+from tds_data.vocabulary import MODALITIES, Label, Modality
 from tds_data.volume import Volume
 
 MASK: Final = "mask"
@@ -131,7 +131,7 @@ def check_entry(task: CaseTask) -> CaseReport:
         marked_ml=None if case.mask is None else int(np.count_nonzero(case.mask.voxels)) * case.mask.voxel_volume_ml,
         flags=flags,
         fingerprints={name: fingerprint(volume) for name, volume in usable.items()},
-        pictures=draw_pictures(usable, case.labels) if task.is_pictured else (),
+        pictures=draw_pictures(usable, _outlined(case)) if task.is_pictured else (),
     )
 
 
@@ -185,6 +185,13 @@ def _flags_of_other(name: str, volume: Volume) -> Iterator[QualityFlag]:
     image = SampledImage.of(name, volume)
     unusable = list(unusable_flags(image))
     yield from unusable or slice_flags(image)
+
+
+def _outlined(case: _Loaded) -> Volume | None:
+    """Return the labels to outline; a mask without a label of BraTS is outlined as a whole."""
+    if case.mask is None or case.labels is None or case.labels.voxels.any():
+        return case.labels
+    return case.mask.with_voxels((case.mask.voxels != 0) * np.uint8(Label.ED))
 
 
 def _numbers(task: CaseTask, scheme: LabelScheme) -> set[int]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from tds_data.datasets.manifest import FileEntry, Manifest
-from tds_data.errors import DataError
+from tds_data.errors import DataError, VolumeReadError
 from tds_data.formats import AffineSource, ImageFile, open_image
 from tds_data.quality.codes import flag
 from tds_data.report import QualityFlag
@@ -63,8 +63,13 @@ class FileReader:
 
     def _note_unreadable(self, error: Exception, subject: str) -> None:
         message = f"the file of {subject} cannot be read; copy, download or export it again"
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        self.flags.append(flag("UNREADABLE", message, reason, subject=subject))
+        self.flags.append(flag("UNREADABLE", message, _reason(error), subject=subject))
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, VolumeReadError):
+        return error.reason
+    return error.strerror if isinstance(error, OSError) and error.strerror else str(error)
 
 
 def changed_flags(path: Path, entry: FileEntry, subject: str) -> Iterator[QualityFlag]:

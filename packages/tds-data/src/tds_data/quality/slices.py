@@ -57,9 +57,9 @@ def _missing(name: str, plane: str, rows: VoxelArray, filled: NDArray[np.intp]) 
     if not lost:
         return
     share = len(lost) / (last - first + 1)
-    message = f"{name} has {plane} slices without an image inside the head; transfer and convert the series again"
+    message = f"{name} has {plane} slices without an image inside the head (counted from 0); convert the series again"
     severity = Severity.ERROR if share >= REFUSED_SHARE else Severity.WARNING
-    yield flag("MISSING-SLICES", message, _listed(lost), subject=name, severity=severity)
+    yield flag("MISSING-SLICES", message, _listed(lost, plane), subject=name, severity=severity)
 
 
 def _duplicated(
@@ -72,11 +72,11 @@ def _duplicated(
     groups = (group for group in alike.values() if len(group) > 1 and rows[group[0]].min() != rows[group[0]].max())
     twice = sorted(b for group in groups for a, b in pairwise(group) if np.array_equal(slices[a], slices[b]))
     if twice:
-        message = f"{sequence.name} has {plane} slices that are copies of others; convert the series again"
-        yield flag("DUPLICATED-SLICES", message, _listed(twice), subject=sequence.name)
+        message = f"{sequence.name} has {plane} slices that are copies of others (counted from 0); convert it again"
+        yield flag("DUPLICATED-SLICES", message, _listed(twice, plane), subject=sequence.name)
 
 
-def _listed(indices: list[int]) -> str:
+def _listed(indices: list[int], plane: str) -> str:
     shown = ", ".join(map(str, indices[:_SHOWN])) + (", ..." if len(indices) > _SHOWN else "")
     word = "slice" if len(indices) == 1 else "slices"
-    return f"{len(indices)} {word}: {shown} counted from 0"
+    return f"{len(indices)} {plane} {word}: {shown}"
