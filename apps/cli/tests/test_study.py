@@ -5,6 +5,7 @@ import pytest
 from tds_cli.errors import UsageFault
 from tds_cli.study import StudyRequest, check_request, holds_images, read_study
 from tds_data import MODALITIES, Case, Modality, write_volume
+from tds_data.formats import write_image
 
 
 def test_nifti_is_found_a_few_folders_down(tmp_path: Path) -> None:
@@ -59,3 +60,21 @@ def test_request_for_a_folder_cannot_name_one_sequence(study: Path) -> None:
 
 def test_sound_request_passes(study: Path) -> None:
     check_request(StudyRequest(path=study, reference=study / "phantom-0007_seg.nii.gz"))
+
+
+@pytest.mark.parametrize("suffix", [".nrrd", ".mha"])
+def test_folder_of_another_format_is_the_same_study(phantom: Case, tmp_path: Path, suffix: str) -> None:
+    for modality, volume in phantom.images.items():
+        write_image(tmp_path / f"phantom-0007_{modality}{suffix}", volume)
+    study = read_study(StudyRequest(path=tmp_path))
+    assert study.phantom
+    assert all((study.case.images[m].voxels == v.voxels).all() for m, v in phantom.images.items())
+
+
+def test_segmentation_beside_dicom_does_not_make_a_folder_of_images(tmp_path: Path) -> None:
+    for name in ("Segmentation.seg.nrrd", "snapshot.mha", "t1.npz"):
+        (tmp_path / name).touch()
+    assert not holds_images(tmp_path)
+    (tmp_path / "t1.nrrd").touch()
+    assert holds_images(tmp_path)
+    assert holds_images(tmp_path / "t1.npz")

@@ -19,6 +19,7 @@ from tds_data import (
     write_volume,
 )
 from tds_data.discover import discover
+from tds_data.formats import write_image, write_images
 
 T1, T1CE, T2, FLAIR = Modality
 Touch = Callable[..., Path]
@@ -257,3 +258,48 @@ def test_every_real_patient_is_found_whole(real_patients: list[Path]) -> None:
         assert files.reference is not None
     case = load_case(discover(real_patients[0]))
     assert case.grid.shape == (240, 240, 155)
+
+
+@pytest.mark.parametrize("suffix", [".nrrd", ".mha"])
+def test_other_formats_named_by_sequence_make_a_study(tmp_path: Path, suffix: str) -> None:
+    place = np.diag([-1.0, -1.0, 1.5, 1.0])
+    for number, name in enumerate(("p_t1", "p_t1ce", "p_t2", "p_flair", "p_seg")):
+        write_image(tmp_path / f"{name}{suffix}", Volume(np.full((4, 5, 6), number, np.int16), place))
+    files = discover(tmp_path)
+    assert (files.layout, list(files.images)) == ("brats", [T1, T1CE, T2, FLAIR])
+    case = load_case(files)
+    assert [int(v.voxels[0, 0, 0]) for v in case.images.values()] == [0, 1, 2, 3]
+    assert case.reference is not None
+    assert np.array_equal(case.grid.ras_from_voxel, place)
+
+
+def test_detached_headers_make_a_study(tmp_path: Path) -> None:
+    header = (
+        "ObjectType = Image\nNDims = 3\nTransformMatrix = 1 0 0 0 1 0 0 0 1\nDimSize = 2 2 2\n"
+        "ElementType = MET_UCHAR\nElementDataFile = {}.raw\n"
+    )
+    for name in ("t1", "t2"):
+        (tmp_path / f"{name}.mhd").write_text(header.format(name))
+        (tmp_path / f"{name}.raw").write_bytes(bytes(range(8)))
+    assert load_case(discover(tmp_path)).modalities == (T1, T2)
+
+
+def test_one_sequence_in_two_formats_is_ambiguous(tmp_path: Path) -> None:
+    for name in ("t1.nii.gz", "t1.nrrd"):
+        write_image(tmp_path / name, Volume(np.zeros((2, 2, 2), np.uint8), np.eye(4)))
+    with pytest.raises(AmbiguousSequence, match="both look like t1"):
+        discover(tmp_path)
+
+
+def test_archives_count_only_when_given_by_themselves(tmp_path: Path) -> None:
+    write_image(tmp_path / "x_t1.npz", Volume(np.zeros((2, 2, 2), np.uint8), np.eye(4)))
+    assert discover(tmp_path / "x_t1.npz").images == {T1: tmp_path / "x_t1.npz"}
+    with pytest.raises(SequenceNotFound, match="nor NRRD or MetaImage"):
+        discover(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["B_007.nrrd", "B_007.mha", "B_007.npz"])
+def test_four_dimensional_file_of_any_format_holds_task01_channels(tmp_path: Path, name: str) -> None:
+    write_images(tmp_path / name, [Volume(np.full((4, 5, 6), n, np.uint8), np.eye(4)) for n in range(4)])
+    case = load_case(discover(tmp_path / name))
+    assert [int(v.voxels[0, 0, 0]) for v in case.images.values()] == [1, 2, 3, 0]

@@ -4,7 +4,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tds_data import LabelError, Volume, read_reference, translate_labels, write_volume
+from tds_data import LabelError, Volume, read_reference, translate_labels
+from tds_data.formats import write_image
 
 
 def mask(*values: float, dtype: str = "uint8") -> Volume:
@@ -21,8 +22,9 @@ def test_older_coding_is_translated_and_logged(dtype: str, caplog: pytest.LogCap
 
 
 def test_current_coding_is_kept(tmp_path: Path) -> None:
-    write_volume(tmp_path / "seg.nii.gz", mask(0, 1, 2, 3, dtype="int16"))
-    assert read_reference(tmp_path / "seg.nii.gz").voxels.ravel().tolist() == [0, 1, 2, 3]
+    for name in ("seg.nii.gz", "seg.nrrd", "seg.mha"):
+        write_image(tmp_path / name, mask(0, 1, 2, 3, dtype="int16"))
+        assert read_reference(tmp_path / name).voxels.ravel().tolist() == [0, 1, 2, 3]
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ from tds_data import (
     read_volumes,
     write_volume,
 )
+from tds_data.formats import open_image
 from tds_data.nifti import nifti_stem
 
 OBLIQUE = nib.affines.from_matvec(nib.eulerangles.euler2mat(0.2, -0.1, 0.3) @ np.diag([0.9, 1.1, 2.5]), [-80.0, 12, 7])
@@ -366,3 +367,131 @@ def test_real_patient_equals_nibabels(real_patients: list[Path]) -> None:
     volume, oracle = read_volume(path), nib.load(path)
     assert np.array_equal(volume.voxels, np.asanyarray(oracle.dataobj))
     assert np.array_equal(volume.ras_from_voxel, oracle.affine)
+
+
+def forms(path: Path, sform: np.ndarray, qform: np.ndarray, codes: tuple[int, int]) -> Path:
+    image = nib.Nifti1Image(RAMP, None)
+    image.header.set_qform(qform, 1)
+    image.header.set_sform(sform, 1)
+    image.header["sform_code"], image.header["qform_code"] = codes
+    image.header["vox_offset"] = 352
+    path.write_bytes(image.header.binaryblock + bytes(4) + RAMP.tobytes(order="F"))
+    return path
+
+
+MOVED = OBLIQUE + np.array([[0, 0, 0, 5.0], [0, 0, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0]])
+
+
+@pytest.mark.parametrize(
+    ("codes", "source"),
+    [
+        ((1, 1), "sform"),
+        ((2, 1), "sform"),
+        ((4, 0), "sform"),
+        ((9, 1), "sform"),  # unknown, but set
+        ((0, 1), "qform"),
+        ((-1, 2), "qform"),
+        ((0, 0), "assumed"),
+        ((-1, -1), "assumed"),
+    ],
+)
+def test_sform_counts_before_qform_before_voxel_sizes(
+    tmp_path: Path, codes: tuple[int, int], source: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    image = open_image(forms(tmp_path / "v.nii", MOVED, OBLIQUE, codes))
+    expected = {"sform": MOVED, "qform": OBLIQUE, "assumed": np.diag([-0.9, 1.1, 2.5, 1])}[source]
+    assert image.affine_source == source
+    assert np.allclose(image.ras_from_voxel[:3, :3], expected[:3, :3], atol=1e-4)
+    if source != "assumed":
+        assert np.allclose(image.ras_from_voxel, expected, atol=1e-4)
+    assert ("nifti_without_orientation" in caplog.text) == (source == "assumed")
+
+
+def test_without_codes_the_affine_equals_nibabels(tmp_path: Path) -> None:
+    path = forms(tmp_path / "v.nii", MOVED, OBLIQUE, (0, 0))
+    assert np.array_equal(open_image(path).ras_from_voxel, nib.load(path).affine)
+
+
+def test_disagreement_of_the_forms_is_measured_and_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    apart = open_image(forms(tmp_path / "v.nii", MOVED, OBLIQUE, (1, 1)))
+    assert apart.form_disagreement_mm == pytest.approx(5.0, abs=1e-3)
+    assert "nifti_forms_disagree" in caplog.text
+    caplog.clear()
+    agreed = open_image(forms(tmp_path / "v.nii", OBLIQUE, OBLIQUE, (1, 1)))
+    assert agreed.form_disagreement_mm == pytest.approx(0.0, abs=1e-3)
+    assert caplog.text == ""
+    assert open_image(forms(tmp_path / "v.nii", MOVED, OBLIQUE, (1, 0))).form_disagreement_mm is None
+
+
+def test_disagreement_is_in_millimetres_whatever_the_unit(tmp_path: Path) -> None:
+    path = forms(tmp_path / "v.nii", MOVED, OBLIQUE, (1, 1))
+    data = bytearray(path.read_bytes())
+    data[123] = 1  # metres
+    path.write_bytes(data)
+    assert open_image(path).form_disagreement_mm == pytest.approx(5000.0, rel=1e-3)
+
+
+@pytest.mark.parametrize("quaternion", [(1.0, 1.0, 1.0), (np.nan, 0.0, 0.0)])
+def test_unusable_qform_beside_an_sform_is_an_infinite_disagreement(
+    tmp_path: Path, quaternion: tuple[float, float, float], caplog: pytest.LogCaptureFixture
+) -> None:
+    path = forms(tmp_path / "v.nii", MOVED, OBLIQUE, (1, 1))
+    data = path.read_bytes()
+    path.write_bytes(data[:256] + struct.pack("<fff", *quaternion) + data[268:])
+    image = open_image(path)
+    assert image.form_disagreement_mm == np.inf
+    assert np.allclose(image.ras_from_voxel, MOVED, atol=1e-4)
+    assert "nifti_forms_disagree" in caplog.text
+
+
+@pytest.mark.parametrize("size", [0.0, -1.0, np.nan, np.inf])
+def test_voxel_sizes_that_the_affine_needs_must_be_above_zero(tmp_path: Path, size: float) -> None:
+    for codes in ((0, 1), (0, 0)):
+        path = forms(tmp_path / "v.nii", MOVED, OBLIQUE, codes)
+        data = path.read_bytes()
+        path.write_bytes(data[:80] + struct.pack("<f", size) + data[84:])
+        with pytest.raises(VolumeReadError, match=r"voxel sizes .* finite and above zero"):
+            open_image(path)
+
+
+def test_absent_offset_means_right_behind_the_header(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = forms(tmp_path / "v.nii", MOVED, OBLIQUE, (1, 1))
+    data = path.read_bytes()
+    path.write_bytes(data[:108] + struct.pack("<f", 0.0) + data[112:])
+    assert np.array_equal(read_volume(path).voxels, RAMP)
+    assert "nifti_offset_missing" in caplog.text
+
+
+def test_header_faults_are_logged_and_not_printed(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    path = forms(tmp_path / "v.nii", MOVED, OBLIQUE, (1, 0))
+    data = path.read_bytes()
+    path.write_bytes(data[:80] + struct.pack("<f", -1.0) + data[84:])
+    assert read_volume(path).shape == (2, 3, 4)
+    captured = capfd.readouterr()
+    assert captured.out == ""
+    assert "nibabel" not in captured.err
+
+
+def test_scaling_is_told_before_reading(tmp_path: Path) -> None:
+    image = nib.Nifti1Image(RAMP, OBLIQUE)
+    image.header.set_slope_inter(0.5, -3.0)
+    nib.save(image, tmp_path / "v.nii.gz")
+    opened = open_image(tmp_path / "v.nii.gz")
+    assert (opened.scaling, opened.dtype, opened.stored_dtype) == ((0.5, -3.0), np.float32, np.int16)
+    for slope, intercept in ((0.0, 7.0), (np.nan, 7.0), (1.0, 0.0)):
+        path = save(tmp_path / "w.nii", RAMP, scl_slope=slope, scl_inter=intercept)
+        data = bytearray(path.read_bytes())
+        data[112:120] = struct.pack("<ff", slope, intercept)
+        path.write_bytes(data)
+        assert open_image(path).scaling is None
+        assert np.array_equal(read_volume(path).voxels, RAMP)
+
+
+def test_scaled_stacks_are_scaled_alike(tmp_path: Path) -> None:
+    image = nib.Nifti1Image(np.stack([RAMP, RAMP + 5], axis=-1), OBLIQUE)
+    image.header.set_slope_inter(2.0, 1.0)
+    nib.save(image, tmp_path / "v.nii.gz")
+    first, second = read_volumes(tmp_path / "v.nii.gz")
+    oracle = nib.load(tmp_path / "v.nii.gz").get_fdata()
+    assert np.array_equal(first.voxels, oracle[..., 0])
+    assert np.array_equal(second.voxels, oracle[..., 1])

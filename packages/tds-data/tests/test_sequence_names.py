@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from tds_data import AmbiguousSequence, Modality
-from tds_data.sequence_names import alias, channel_of, is_reference, modality_of, study_of
+from tds_data.sequence_names import alias, channel_of, is_reference, modality_of, names_sequence, study_of
 
 T1, T1CE, T2, FLAIR = Modality
 
@@ -76,3 +76,13 @@ def test_channel_numbers_have_four_digits() -> None:
 
 def test_descriptions_have_aliases() -> None:
     assert [alias(word) for word in ("T1w", "t1gd", "T2-FLAIR", "CT")] == [T1, T1CE, FLAIR, None]
+
+
+@pytest.mark.parametrize("name", ["x_t1.nrrd", "B_0003.mha", "t1_and_t2.nii"])
+def test_sequence_or_channel_number_is_a_sequence(name: str) -> None:
+    assert names_sequence(Path(name))
+
+
+@pytest.mark.parametrize("name", ["Segmentation.seg.nrrd", "t1_mask.mha", "scan.nrrd"])
+def test_masks_and_plain_names_are_no_sequence(name: str) -> None:
+    assert not names_sequence(Path(name))

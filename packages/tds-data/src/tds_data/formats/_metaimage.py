@@ -45,7 +45,7 @@ _ORIGIN_KEYS: Final = ("Offset", "Position", "Origin")
 _SPACING_KEYS: Final = ("ElementSpacing", "ElementSize")
 _ORDER_KEYS: Final = ("BinaryDataByteOrderMSB", "ElementByteOrderMSB")
 _LAST_KEY: Final = "ElementDataFile"
-_KEY: Final = re.compile(r"^[ \t]*(\w+)[ \t]*=[ \t]*(.*?)[ \t\r]*$")
+_KEY: Final = re.compile(r"^[ \t]*(\w+)[ \t]*[=:][ \t]*(.*?)[ \t\r]*$")
 _SEVERAL_FILES: Final = re.compile(r"LIST\b|\S*%\S*\s+[+-]?\d")
 _TO_END: Final = -1
 _LPS: Final = np.diag([-1.0, -1.0, 1.0, 1.0])
@@ -64,11 +64,11 @@ def open_metaimage(path: Path) -> ImageFile:
             of plain numbers with a place.
     """
     fields, end = _read_fields(path)
-    count = fields.integer("NDims", 0, lowest=1)
+    count = fields.integer("NDims", lowest=1)
     sizes = fields.lengths("DimSize", count)
     if count not in {_SPATIAL_AXES, _SPATIAL_AXES + 1}:
         raise wrong_axes(path, sizes)
-    channels = fields.integer("ElementNumberOfChannels", 1, lowest=1)
+    channels = fields.integer("ElementNumberOfChannels", lowest=1, default=1)
     dtype = _dtype(fields, channels)
     if channels > 1 and count > _SPATIAL_AXES:
         fields.refuse("ElementNumberOfChannels", "that makes five axes; split it into one file per sequence")
@@ -203,19 +203,16 @@ def _source(fields: Fields, axes: tuple[int, ...], dtype: "np.dtype[np.generic]"
         fields.refuse(_LAST_KEY, "voxels in several files are not read; save them in one")
     local = name.upper() == "LOCAL"
     path = fields.path if local else fields.data_file(_LAST_KEY)
-    container = _container(fields, path, end if local else 0)
-    skip = fields.integer("HeaderSize", 0, lowest=_TO_END)
-    offset = end if local else 0
-    if skip == _TO_END and container is None:
-        with opened(path, fields.path) as file:
-            there = os.fstat(file.fileno()).st_size
-        offset = max(offset, there - math.prod(axes) * dtype.itemsize)
-    return StoredVoxels(path=path, shape=axes, dtype=dtype, container=container, offset=offset + max(skip, 0))
-
-
-def _container(fields: Fields, path: Path, offset: int) -> Container | None:
-    if not _flag(fields, "CompressedData", default=False):
-        return None
+    skip = fields.integer("HeaderSize", lowest=_TO_END, default=0)
+    compressed = _flag(fields, "CompressedData", default=False)
+    if (local and skip > 0) or (compressed and skip == _TO_END):
+        fields.refuse("HeaderSize", "programs differ on what that means here; save it again without")
+    offset = end if local else max(skip, 0)
     with opened(path, fields.path) as file:
+        there = os.fstat(file.fileno()).st_size
         file.seek(offset)
-        return Container.GZIP if file.read(2) == GZIP_MAGIC else Container.ZLIB
+        packed_in_gzip = file.read(len(GZIP_MAGIC)) == GZIP_MAGIC
+    if skip == _TO_END:
+        offset = max(offset, there - math.prod(axes) * dtype.itemsize)
+    container = (Container.GZIP if packed_in_gzip else Container.ZLIB) if compressed else None
+    return StoredVoxels(path=path, shape=axes, dtype=dtype, container=container, offset=offset)

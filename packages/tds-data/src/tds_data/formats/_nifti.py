@@ -185,7 +185,7 @@ def _damage_named(path: Path) -> Iterator[None]:
     except VolumeReadError:
         raise
     except (HeaderDataError, WrapStructError, ValueError, OverflowError) as error:
-        raise VolumeReadError(path, f"its NIfTI header is damaged: {error}") from error
+        raise VolumeReadError(path, f"its NIfTI header is damaged ({error}); copy or export it again") from error
 
 
 def _place(

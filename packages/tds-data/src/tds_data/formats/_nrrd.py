@@ -44,7 +44,13 @@ _TYPES: Final = {
 _BYTE_ORDERS: Final[dict[str, Literal["<", ">"]]] = {"little": "<", "big": ">"}
 _CONTAINERS: Final = {"raw": None, "gzip": Container.GZIP, "gz": Container.GZIP}
 _SEVERAL_FILES: Final = re.compile(r"LIST\b|\S*%\S*\s+[+-]?\d")
-_ALIASES: Final = {"centers": "centerings", "datafile": "data file", "lineskip": "line skip", "byteskip": "byte skip"}
+_ALIASES: Final = {
+    "centers": "centerings",
+    "datafile": "data file",
+    "lineskip": "line skip",
+    "byteskip": "byte skip",
+    "axismins": "axis mins",
+}
 _TO_END: Final = -1
 
 
@@ -59,7 +65,7 @@ def open_nrrd(path: Path) -> ImageFile:
             outside its folder, or holds no volumes of plain numbers with a place.
     """
     fields, end = _read_fields(path)
-    dimension = fields.integer("dimension", 0, lowest=1)
+    dimension = fields.integer("dimension", lowest=1)
     sizes = fields.lengths("sizes", dimension)
     axes = find_axes(fields, sizes)
     source = _source(fields, sizes, end)
@@ -147,7 +153,7 @@ def _source(fields: Fields, sizes: tuple[int, ...], end: int) -> StoredVoxels:
         fields.refuse("data file", "voxels in several files are not read; save them in one")
     path = fields.data_file("data file") if detached else fields.path
     offset = _after_lines(fields, path, 0 if detached else end)
-    skip = fields.integer("byte skip", 0, lowest=_TO_END)
+    skip = fields.integer("byte skip", lowest=_TO_END, default=0)
     size_bytes = math.prod(sizes) * dtype.itemsize
     if skip == _TO_END:
         if container is not None:
@@ -177,7 +183,7 @@ def _dtype(fields: Fields) -> "np.dtype[np.generic]":
 
 
 def _after_lines(fields: Fields, path: Path, offset: int) -> int:
-    lines = fields.integer("line skip", 0, lowest=0)
+    lines = fields.integer("line skip", lowest=0, default=0)
     if lines == 0:
         return offset
     with opened(path, fields.path) as file:

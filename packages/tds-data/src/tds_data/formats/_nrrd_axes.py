@@ -1,6 +1,7 @@
 """Which axes of a NRRD file lie in space, and where.
 
-World axes LPS, RAS and LAS become RAS+. A header without `space` is taken for LPS, as ITK does, with a logged warning.
+World axes LPS, RAS and LAS become RAS+. Without `space` LPS is assumed, and without `space directions` axes that run
+along those of space, as ITK does, with a logged warning.
 """
 
 import logging
@@ -62,32 +63,35 @@ def find_axes(fields: Fields, sizes: tuple[int, ...]) -> Axes:
         VolumeReadError: If they are not three axes in space, perhaps with one more that counts volumes, or the
             header's space is none of a patient.
     """
-    signs, space_dimension, source = _space(fields)
+    signs, space_dimension = _space(fields)
     if len(sizes) not in {_SPATIAL_AXES, _SPATIAL_AXES + 1}:
         raise wrong_axes(fields.path, sizes)
     if "space directions" in fields.values:
         volume_axis, affine = _directed(fields, len(sizes), space_dimension)
     else:
-        volume_axis, affine = _spaced(fields, len(sizes))
+        volume_axis, affine = _spaced(fields, len(sizes), space_dimension)
     _check_kinds(fields, len(sizes), volume_axis)
     x, y, z = (size for axis, size in enumerate(sizes) if axis != volume_axis)
+    source = AffineSource.HEADER
+    if not {"space", "space directions"} <= set(fields.values):
+        logger.warning("nrrd_without_orientation file=%s: the axes LPS are assumed", fields.path.name)
+        source = AffineSource.ASSUMED
     factor = _mm_factor(fields)
     return Axes((x, y, z), volume_axis, np.diag([*(sign * factor for sign in signs), 1.0]) @ affine, source)
 
 
-def _space(fields: Fields) -> tuple[tuple[int, int, int], int, AffineSource]:
+def _space(fields: Fields) -> tuple[tuple[int, int, int], int]:
+    """Return the signs that make the world's axes RAS+, and how many axes it has."""
     space = fields.values.get("space")
     if space is None:
-        logger.warning("nrrd_without_space file=%s: the axes LPS are assumed", fields.path.name)
-        dimension = fields.integer("space dimension", _SPATIAL_AXES, lowest=1)
-        return _ASSUMED_SIGNS, dimension, AffineSource.ASSUMED
+        return _ASSUMED_SIGNS, fields.integer("space dimension", lowest=1, default=_SPATIAL_AXES)
     name = space.lower()
     timed = name.endswith("-time") or name in {f"{short}t" for short in _SHORT_SPACES}
     name = name.removesuffix("-time")
     name = _SHORT_SPACES.get(name[:_SPATIAL_AXES] if timed and name[:-1] in _SHORT_SPACES else name, name)
     if name not in _RAS_SIGNS:
         fields.refuse("space", "that does not tell the patient's left from right; export it in LPS or RAS")
-    return _RAS_SIGNS[name], _SPATIAL_AXES + int(timed), AffineSource.HEADER
+    return _RAS_SIGNS[name], _SPATIAL_AXES + int(timed)
 
 
 def _directed(fields: Fields, count: int, space_dimension: int) -> tuple[int | None, NDArray[np.float64]]:
@@ -95,7 +99,6 @@ def _directed(fields: Fields, count: int, space_dimension: int) -> tuple[int | N
     vectors = _vectors(fields, "space directions", space_dimension)
     if len(vectors) != count:
         fields.refuse("space directions", f"it must give one vector or none for each of {count} axes; export it again")
-    origin = _vectors(fields, "space origin", space_dimension) if "space origin" in fields.values else [None]
     columns = {axis: vector for axis, vector in enumerate(vectors) if vector is not None}
     if space_dimension == _SPATIAL_AXES + 1:
         columns = _without_time(fields, columns)
@@ -103,7 +106,7 @@ def _directed(fields: Fields, count: int, space_dimension: int) -> tuple[int | N
         fields.refuse("space directions", "three axes must have a direction in space; export it again")
     affine = np.eye(4)
     affine[:3, :3] = np.array(list(columns.values()))[:, :_SPATIAL_AXES].T
-    affine[:3, 3] = (0.0, 0.0, 0.0) if origin[0] is None else origin[0][:_SPATIAL_AXES]
+    affine[:3, 3] = _origin(fields, space_dimension)
     rest = [axis for axis in range(count) if axis not in columns]
     return (rest[0] if rest else None), affine
 
@@ -115,7 +118,16 @@ def _without_time(fields: Fields, columns: dict[int, tuple[float, ...]]) -> dict
     return spatial
 
 
-def _spaced(fields: Fields, count: int) -> tuple[int | None, NDArray[np.float64]]:
+def _origin(fields: Fields, space_dimension: int) -> tuple[float, ...]:
+    if "space origin" not in fields.values:
+        return (0.0, 0.0, 0.0)
+    vectors = _vectors(fields, "space origin", space_dimension)
+    if len(vectors) != 1 or vectors[0] is None:
+        fields.refuse("space origin", "it must be one vector; export it again")
+    return vectors[0][:_SPATIAL_AXES]
+
+
+def _spaced(fields: Fields, count: int, space_dimension: int) -> tuple[int | None, NDArray[np.float64]]:
     """Return the axis that counts volumes, and the affine that `spacings` and `axis mins` make."""
     kinds = fields.values.get("kinds", "").lower().split()
     listed = [axis for axis, kind in enumerate(kinds) if kind not in _SPACE_KINDS]
@@ -125,9 +137,10 @@ def _spaced(fields: Fields, count: int) -> tuple[int | None, NDArray[np.float64]
     if min(spacing) <= 0:
         fields.refuse("spacings", "the distance between voxels must be above zero; export it again")
     affine = np.diag([*spacing, 1.0])
-    if "axis mins" in fields.values:
+    affine[:3, 3] = _origin(fields, space_dimension)
+    if "axis mins" in fields.values and "space origin" not in fields.values:
         centers = fields.values.get("centerings", "").lower().split()
-        half = [0.5 if centers[axis : axis + 1] == ["cell"] else 0.0 for axis in spatial]
+        half = [0.0 if centers[axis : axis + 1] == ["node"] else 0.5 for axis in spatial]
         affine[:3, 3] = np.array(_per_axis(fields, "axis mins", count, spatial, 0.0)) + np.array(half) * spacing
     return volume_axis, affine
 

@@ -8,7 +8,7 @@ import numpy as np
 from tds_data.errors import GridMismatch, VoxelError
 from tds_data.volume import Volume, VoxelArray
 
-_LARGEST_FIRST_CHOICES: Final = ("uint8", "int8", "uint16", "int16", "uint32", "int32", "float32", "float64")
+_CANDIDATES: Final = ("uint8", "int8", "uint16", "int16", "uint32", "int32", "float32", "float64")
 
 
 def stack(volumes: Sequence[Volume]) -> VoxelArray:
@@ -52,8 +52,8 @@ def common_dtype(arrays: Sequence[VoxelArray]) -> "np.dtype[np.generic]":
     """
     plain = [array.astype(np.uint8) if array.dtype == bool else array for array in arrays]
     promoted = np.result_type(*[array.dtype for array in plain]).newbyteorder("=")
-    for candidate in (promoted, *map(np.dtype, _LARGEST_FIRST_CHOICES)):
-        if candidate.name in _LARGEST_FIRST_CHOICES and all(_holds(candidate, array) for array in plain):
+    for candidate in (promoted, *map(np.dtype, _CANDIDATES)):
+        if candidate.name in _CANDIDATES and all(_holds(candidate, array) for array in plain):
             return candidate
     types = ", ".join(sorted({str(array.dtype) for array in arrays}))
     message = f"no type holds every value of voxels of {types} exactly; convert them to one type, or write them apart"

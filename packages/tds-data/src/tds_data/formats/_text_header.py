@@ -43,14 +43,6 @@ class Fields:
         shown = "" if value is None else f": {value[:_SHOWN]}{'...' if len(value) > _SHOWN else ''}"
         raise VolumeReadError(self.path, f"its header {seen} '{key}{shown}'; {advice}")
 
-    def text(self, *keys: str) -> str | None:
-        """Return the first of several fields that is there.
-
-        Args:
-            keys: Names for the same thing.
-        """
-        return next((self.values[key] for key in keys if key in self.values), None)
-
     def first(self, *keys: str) -> str:
         """Return the name of the first of several fields that is there, or the first name.
 
@@ -92,20 +84,20 @@ class Fields:
             self.refuse(key, f"it must give {count} {kind}; export it again")
         return found
 
-    def integer(self, key: str, default: int, *, lowest: int) -> int:
+    def integer(self, key: str, *, lowest: int, default: int | None = None) -> int:
         """Return a whole number.
 
         Args:
             key: The field.
-            default: What its absence means.
             lowest: The smallest number allowed.
+            default: What its absence means; without one the field must be there.
 
         Raises:
             VolumeReadError: If it holds anything else.
         """
-        text = self.values.get(key)
-        if text is None:
+        if default is not None and key not in self.values:
             return default
+        text = self.values.get(key, "")
         if not re.fullmatch(r"[+-]?\d{1,18}", text) or int(text) < lowest:
             self.refuse(key, f"it must be a whole number, at least {lowest}; export it again")
         return int(text)

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from tds_data.errors import GeometryError, VolumeReadError, VoxelError
+from tds_data.errors import GeometryError, VolumeReadError
 from tds_data.formats._stored import VoxelSource, memory_for
 from tds_data.formats.names import Format
 from tds_data.volume import Volume, VoxelArray
@@ -142,10 +142,7 @@ class ImageFile:
         voxels = stored.astype(self.stored_dtype.newbyteorder("="), copy=False)
         if not (voxels.flags.f_contiguous or voxels.flags.c_contiguous):
             voxels = np.asfortranarray(voxels)
-        try:
-            return Volume(self._scaled(voxels), self.ras_from_voxel)
-        except VoxelError as error:
-            raise VolumeReadError(self.path, str(error)) from error
+        return Volume(self._scaled(voxels), self.ras_from_voxel)
 
     def _scaled(self, voxels: VoxelArray) -> VoxelArray:
         if self.scaling is None:
