@@ -68,10 +68,10 @@ _TABLE: Final[tuple[tuple[str, Area, Severity, str, str], ...]] = (
         "check the case by itself with fewer workers; if memory does not run out, report a fault of the program",
     ),
     (
-        "NOT-INDEXED",
+        "INDEX-PROBLEM",
         Area.FILES,
         _ERROR,
-        "a file, or the case that it is part of, could not be taken into the manifest, and was not checked",
+        "indexing met a problem: a file or a case that it could not take and that was not checked, or one that is there twice",
         "do what the message says, and check again",
     ),
     (

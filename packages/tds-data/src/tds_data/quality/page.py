@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Final
 from uuid import uuid4
 
 from tds_data.errors import MissingDependency, VolumeWriteError
 from tds_data.quality.codes import CODES, Code
 from tds_data.quality.dataset_report import RANK, CaseReport, DatasetReport
-from tds_data.quality.pictures import Picture
+from tds_data.quality.pictures import Picture, require_pillow
 from tds_data.report import RESEARCH_USE_NOTICE, QualityFlag, Severity
 from tds_data.vocabulary import MODALITIES, REGION_NAMES, REGIONS, Modality
 
@@ -130,6 +131,27 @@ def render_page(report: DatasetReport) -> str:
     )
 
 
+def prepare_folder(folder: Path) -> None:
+    """Make a folder for `write_check`, and refuse early, before long work, one that cannot take it.
+
+    Args:
+        folder: May be there already.
+
+    Raises:
+        VolumeWriteError: If it cannot be made or written to.
+        MissingDependency: If the extra `report` is not installed.
+    """
+    require_pillow()
+    _environment()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        reason = f"{error.strerror or error}; choose an output folder that you may write to"
+        raise VolumeWriteError(folder, reason) from error
+
+
 def write_check(report: DatasetReport, folder: Path) -> tuple[Path, Path]:
     """Write a check as `check.html` and `check.json`, each whole or not at all, and return where they are.
 
@@ -144,10 +166,7 @@ def write_check(report: DatasetReport, folder: Path) -> tuple[Path, Path]:
     text = json.dumps(report.to_dict(), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     page = render_page(report)
     targets = folder / PAGE_NAME, folder / JSON_NAME
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise VolumeWriteError(folder, error.strerror or str(error)) from error
+    prepare_folder(folder)
     _write_all(dict(zip(targets, (page, text), strict=True)))
     return targets
 

@@ -70,5 +70,5 @@ def open_source(
 
 
 def _with_problems(manifest: Manifest, *flags: QualityFlag) -> Source:
-    problems = (flag("NOT-INDEXED", problem) for problem in manifest.problems)
+    problems = (flag("INDEX-PROBLEM", problem) for problem in manifest.problems)
     return Source(manifest=manifest, flags=(*flags, *problems))

@@ -4,6 +4,7 @@ from typing import Final
 
 import typer
 
+from tds_cli.commands.data.check import check
 from tds_cli.commands.data.convert import convert
 from tds_cli.commands.data.index import index
 
@@ -12,4 +13,5 @@ data_app: Final = typer.Typer(
 )
 
 data_app.command()(index)
+data_app.command()(check)
 data_app.command()(convert)
