@@ -1,8 +1,11 @@
+from collections.abc import Callable
+from pathlib import Path
+
 import numpy as np
 import pytest
 from scipy import ndimage
 
-from tds_data import MODALITIES, Case, Volume
+from tds_data import MODALITIES, Case, Volume, write_volume
 
 
 @pytest.fixture(scope="session")
@@ -20,3 +23,43 @@ def textured() -> Case:
         images[modality] = np.where(inside, np.clip(voxels, 5, None), 0).astype(np.int16)
     affine = np.array([[-3.0, 0, 0, 75], [0, -3, 0, 95], [0, 0, 3, -70], [0, 0, 0, 1]])
     return Case(name="textured", images={m: Volume(v, affine) for m, v in images.items()})
+
+
+@pytest.fixture
+def dataset(textured: Case, tmp_path: Path) -> Callable[..., Path]:
+    """Write cases as plain folders of files, changed as asked, and return the data set's folder."""
+
+    def write(**cases: Case | None) -> Path:
+        root = tmp_path / "set"
+        for name, case in cases.items():
+            write_case(root / name, case or textured)
+        return root
+
+    return write
+
+
+def write_case(folder: Path, case: Case) -> None:
+    folder.mkdir(parents=True)
+    for modality, volume in case.images.items():
+        write_volume(folder / f"{modality}.nii.gz", volume)
+    if case.reference is not None:
+        write_volume(folder / "seg.nii.gz", case.reference)
+
+
+@pytest.fixture
+def noisier(textured: Case) -> Callable[[int], Case]:
+    """Return the head as another patient's: with noise of its own in every sequence, and a lesion."""
+
+    def make(seed: int) -> Case:
+        rng = np.random.default_rng(seed)
+        images = {}
+        for modality, volume in textured.images.items():
+            noise = rng.normal(0, 5, volume.shape)
+            images[modality] = volume.with_voxels(np.where(volume.voxels > 0, volume.voxels + noise, 0).astype("i2"))
+        lesion = np.zeros(textured.grid.shape, np.uint8)
+        lesion[18:28, 30:38, 22:30] = 2
+        lesion[20:25, 32:36, 24:28] = 3
+        lesion[21:23, 33:35, 25:27] = 1
+        return Case(name="other", images=images, reference=textured.grid.with_voxels(lesion))
+
+    return make

@@ -1,0 +1,76 @@
+"""Tasks in processes of their own. The work is `eval`, which every interpreter can import."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tds_data.errors import WorkersNotStarted
+from tds_data.quality import isolation
+from tds_data.quality.isolation import DIED, run_isolated
+
+DIE = "__import__('os')._exit(9)"
+
+
+def ended(tasks: list[str], *, workers: int = 2) -> dict[str, tuple[object, str]]:
+    return {o.task: (o.result, o.fault) for o in run_isolated(eval, tasks, workers=workers)}
+
+
+def test_results_and_exceptions_are_outcomes() -> None:
+    outcomes = ended(["1 + 1", "1 / 0", "__import__('tds_data.errors').errors.MissingDependency('a', 'b').missing"])
+    assert outcomes["1 + 1"] == (2, "")
+    assert outcomes["1 / 0"] == (None, "ZeroDivisionError: division by zero")
+    assert any("AttributeError" in fault for _, fault in outcomes.values())
+
+
+def test_task_whose_process_dies_is_known_and_the_others_go_on() -> None:
+    tasks = [*(f"{n} * 10" for n in range(5)), DIE, *(f"{n} * 10" for n in range(5, 9))]
+    outcomes = ended(tasks)
+    assert outcomes.pop(DIE) == (None, DIED)
+    assert sorted(result for result, _ in outcomes.values()) == list(range(0, 90, 10))
+    assert all(fault == "" for _, fault in outcomes.values())
+
+
+def test_several_deaths_in_a_row_are_told_apart() -> None:
+    tasks = [DIE, f"{DIE} # again", "7", f"{DIE} # and again"]
+    outcomes = ended(tasks, workers=1)
+    assert outcomes.pop("7") == (7, "")
+    assert set(outcomes.values()) == {(None, DIED)}
+    assert len(outcomes) == 3
+
+
+def test_no_more_tasks_are_begun_than_there_are_workers_and_taken_results(tmp_path: Path) -> None:
+    tasks = [f"__import__('pathlib').Path({str(tmp_path / str(n))!r}).touch()" for n in range(12)]
+    outcomes = run_isolated(eval, tasks, workers=2)
+    next(outcomes)
+    assert len(list(tmp_path.iterdir())) <= 4
+    assert len(list(outcomes)) == 11
+    assert len(list(tmp_path.iterdir())) == 12
+
+
+def test_nothing_to_do_starts_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(isolation, "_pool", None)
+    assert list(run_isolated(eval, [], workers=2)) == []
+
+
+def test_script_that_cannot_be_imported_again_is_told_what_to_do(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from tds_data.errors import WorkersNotStarted\n"
+        "from tds_data.quality.isolation import run_isolated\n"
+        "try:\n"
+        "    list(run_isolated(abs, [1], workers=1))\n"
+        "except WorkersNotStarted as error:\n"
+        "    print(error)\n"
+    )
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=60, check=True)  # noqa: S603
+    assert "if __name__ == '__main__'" in done.stdout
+    assert issubclass(WorkersNotStarted, RuntimeError)
+
+
+def test_workers_say_nothing(capfd: pytest.CaptureFixture[str]) -> None:
+    warn = "__import__('warnings').warn('noise')"
+    log = "__import__('logging').getLogger('tds_data').warning('noise')"
+    assert len(ended([warn, log], workers=1)) == 2
+    assert "noise" not in capfd.readouterr().err
