@@ -229,6 +229,13 @@ _TABLE: Final[tuple[tuple[str, Area, Severity, str, str], ...]] = (
         "check the field of view of the sequence",
     ),
     (
+        "PARTIAL-COVERAGE",
+        Area.CONTENT,
+        _WARNING,
+        "the brain ends at a flat cut, at the edge of the field of view or before blank slices",
+        "use a series whose field of view holds the whole brain",
+    ),
+    (
         "NOT-A-BRAIN",
         Area.CONTENT,
         _ERROR,
@@ -241,6 +248,13 @@ _TABLE: Final[tuple[tuple[str, Area, Severity, str, str], ...]] = (
         _WARNING,
         "left and right look swapped, against the atlas or between sequences",
         "compare with the DICOM series, and convert it again",
+    ),
+    (
+        "SEQUENCE-SWAPPED",
+        Area.CONTENT,
+        _WARNING,
+        "a sequence looks like another one than its name says",
+        "check which file holds which sequence",
     ),
     (
         "T1CE-WITHOUT-CONTRAST",
