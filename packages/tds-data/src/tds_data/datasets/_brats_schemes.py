@@ -74,6 +74,8 @@ def _possible(kind: str, numbers: frozenset[int], year: int | None) -> frozenset
         fits.add("brats-2024")
         if year is not None and old:
             fits.discard("brats-2021")
+    if kind == "new" and old and new:  # such files may be children's as well
+        fits.add("brats-ped-2024")
     return frozenset(fits)
 
 

@@ -26,7 +26,10 @@ def run_all(
     progress: Progress | None,
     what: str,
 ) -> list[_R]:
-    """Return what the work gives for each item, in order; an error or an interruption drops what has not begun.
+    """Return what the work gives for each item, in order.
+
+    An error or an interruption drops what has not begun. Of several errors the one of the first item is raised, so that
+    the same data always fails alike.
 
     Args:
         work: Called in threads.
@@ -39,10 +42,11 @@ def run_all(
         futures: list[Future[_R]] = [pool.submit(work, item) for item in items]
         try:
             for done, future in enumerate(as_completed(futures), 1):
-                future.result()
+                if future.exception() is not None:
+                    break
                 if progress is not None:
                     progress(done, len(items), what)
-        except BaseException:
+        finally:
             pool.shutdown(wait=True, cancel_futures=True)
-            raise
-        return [future.result() for future in futures]
+        failed = next((f for f in futures if not f.cancelled() and f.exception() is not None), None)
+        return [failed.result()] if failed is not None else [future.result() for future in futures]

@@ -93,7 +93,7 @@ def parse(data: bytes, path: Path) -> Stored:
         shape = tuple(int(n) for n in header.get_data_shape())
         dtype = header.get_data_dtype()
         start = int(header.get_data_offset())
-    except (HeaderDataError, ValueError, OverflowError) as error:
+    except (HeaderDataError, KeyError, ValueError, OverflowError) as error:
         raise VolumeReadError(path, f"its NIfTI header is damaged: {error}") from error
     wanted = math.prod(shape) * dtype.itemsize
     if start < 0 or min(shape, default=0) <= 0 or dtype.kind not in "iuf":

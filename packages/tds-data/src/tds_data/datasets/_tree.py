@@ -131,8 +131,9 @@ def _take(entry: os.DirEntry[str], path: str, files: list[str], problems: list[s
             files.append(path)
         elif entry.is_dir():
             problems.append(f"{_shown(path)}: a link to a folder is not followed; put the folder itself there")
-        elif entry.is_symlink():
-            problems.append(f"{_shown(path)}: the link leads nowhere")
+        else:
+            kind = "the link leads nowhere" if entry.is_symlink() else "this is no file but a pipe or a device"
+            problems.append(f"{_shown(path)}: {kind}")
     except (OSError, ManifestError) as error:
         problems.append(f"{_shown(path)}: {error.strerror if isinstance(error, OSError) else error}")
 

@@ -14,7 +14,7 @@ from tds_data.datasets._pool import Progress, run_all
 from tds_data.datasets._tree import scan
 from tds_data.datasets.manifest import CaseEntry, FileEntry, Manifest
 from tds_data.datasets.targets import bids, brats, decathlon, nnunet
-from tds_data.errors import ConversionRefused, DatasetError, VolumeReadError, VolumeWriteError
+from tds_data.errors import ConversionRefused, DatasetError, VolumeWriteError
 from tds_data.formats.images import open_image
 
 _PLANNERS: Final[Mapping[str, Callable[[Manifest, str | None], Plan]]] = {
@@ -115,7 +115,7 @@ def convert_dataset(
         message = f"there is no layout {layout[:80]!r} to convert to; choose one of {', '.join(_PLANNERS)}"
         raise DatasetError(message)
     selected, notes = _selected(manifest, chosen.sequences)
-    plan = _PLANNERS[layout](selected, scheme)
+    plan, left = _PLANNERS[layout](selected, scheme), _left_behind(manifest)
     _check_place(manifest, target, link=chosen.link)
     if layout in _ONE_GRID:
         run_all(
@@ -138,7 +138,7 @@ def convert_dataset(
             (folder / path).write_text(text, encoding="utf-8")
     counts = Counter(how for group in done for how in group)
     logger.info("dataset_converted layout=%s cases=%d files=%s", layout, len(selected.cases), dict(counts))
-    notes = (*notes, *plan.notes, *_left_behind(manifest), *_link_note(counts, link=chosen.link))
+    notes = (*notes, *plan.notes, *left, *_link_note(counts, link=chosen.link))
     return Conversion(target=target, layout=layout, cases=len(selected.cases), files=dict(counts), notes=notes)
 
 
@@ -191,11 +191,7 @@ def _check_grid(manifest: Manifest, case: CaseEntry, layout: str) -> None:
 
 def _left_behind(manifest: Manifest) -> tuple[str, ...]:
     used = {file.path for case in manifest.cases for file in case.files}
-    try:
-        files = scan(manifest.root).files
-    except (DatasetError, VolumeReadError):
-        return ()
-    others = [path for path in files if path not in used and not path.endswith(_OWN_FILES)]
+    others = [path for path in scan(manifest.root).files if path not in used and not path.endswith(_OWN_FILES)]
     if not others:
         return ()
     shown = ", ".join(others[:_MAX_SHOWN]) + (", ..." if len(others) > _MAX_SHOWN else "")

@@ -198,7 +198,7 @@ def to_brats(mask: Volume, scheme: LabelScheme, *, others: Mapping[str, int] | N
 
 
 def renumber(numbers: VoxelArray, table: Mapping[int, int], scheme: str) -> VoxelArray:
-    """Return labels with other numbers, in the same type; 0 stays 0.
+    """Return labels with other numbers, in the same type or a wider one that they need; 0 stays 0.
 
     Args:
         numbers: Whole numbers.
@@ -220,7 +220,8 @@ def renumber(numbers: VoxelArray, table: Mapping[int, int], scheme: str) -> Voxe
     changed = {value: table[value] for value in present if value != 0 and table[value] != value}
     if changed:
         logger.info("labels_translated scheme=%s changes=%s", scheme, changed)
-    result = numbers.copy()
+    widest = max(changed.values(), default=0)
+    result = numbers.astype(np.promote_types(numbers.dtype, np.min_scalar_type(widest)))
     for old, new in changed.items():
         result[numbers == old] = new
     return result

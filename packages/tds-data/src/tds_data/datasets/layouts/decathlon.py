@@ -19,6 +19,7 @@ from tds_data.datasets._dataset_json import (
 )
 from tds_data.datasets._drafts import SPLIT, TEST, Draft, Found, Place
 from tds_data.datasets._paths import check_relative
+from tds_data.datasets._patients import patient_of
 from tds_data.datasets._tree import Tree, image_stem
 from tds_data.errors import DatasetError, ManifestError, VolumeReadError
 from tds_data.nifti import read_shape
@@ -34,15 +35,15 @@ def recognise(tree: Tree) -> bool:
 
     Args:
         tree: What lies in it.
+
+    Raises:
+        DatasetError: If there is a `dataset.json` that cannot be read.
     """
     if DATASET_JSON not in tree.known:
         return False
-    try:
-        document = read_description(tree.root / DATASET_JSON)
-        listed = [_image_of(entry) for entry in _listed(document, "training") or _listed(document, "test")]
-    except DatasetError:
-        return False
-    return any(path in tree.known for path in listed[:3])
+    document = read_description(tree.root / DATASET_JSON)
+    listed = [entry for key in ("training", "test") for entry in _listed(document, key)]
+    return any(_image_of(entry) in tree.known for entry in listed)
 
 
 def read(tree: Tree) -> Found:
@@ -86,16 +87,17 @@ def _listed(document: Mapping[str, Any], key: str) -> list[object]:
     return listed
 
 
-def _image_of(entry: object) -> str:
+def _image_of(entry: object) -> str | None:
     image = entry.get("image") if isinstance(entry, dict) else entry
-    if not isinstance(image, str):
-        message = f"dataset.json lists {str(entry)[:80]!r}, which names no image"
-        raise DatasetError(message)
-    return image.removeprefix("./")
+    return image.removeprefix("./") if isinstance(image, str) else None
 
 
 def _draft(tree: Tree, entry: object, channels: tuple[str, ...], attributes: Mapping[str, str]) -> Draft:
-    image = _present(tree, _image_of(entry))
+    named = _image_of(entry)
+    if named is None:
+        message = f"dataset.json lists {str(entry)[:80]!r}, which names no image"
+        raise DatasetError(message)
+    image = _present(tree, named)
     label = entry.get("label") if isinstance(entry, dict) else None
     name = image_stem(image.rpartition("/")[2])
     shape = read_shape(tree.root / image)
@@ -105,7 +107,7 @@ def _draft(tree: Tree, entry: object, channels: tuple[str, ...], attributes: Map
         raise DatasetError(message)
     places = {key: Place(path=image, index=None if count == 1 else i) for i, key in enumerate(channels)}
     mask = Place(path=_present(tree, label.removeprefix("./"))) if isinstance(label, str) else None
-    return Draft(name=name, patient=name, images=places, mask=mask, attributes=attributes)
+    return Draft(name=name, patient=patient_of(name), images=places, mask=mask, attributes=attributes)
 
 
 def _present(tree: Tree, path: str) -> str:

@@ -37,14 +37,13 @@ def recognise(tree: Tree) -> bool:
 
     Args:
         tree: What lies in it.
+
+    Raises:
+        DatasetError: If there is a `dataset.json` that cannot be read.
     """
     if DATASET_JSON not in tree.known:
         return False
-    try:
-        document = read_description(tree.root / DATASET_JSON)
-        channels_of(document)
-    except DatasetError:
-        return False
+    document = read_description(tree.root / DATASET_JSON)
     ending = _ending(document)
     names = (*tree.by_folder.get("imagesTr", ()), *tree.by_folder.get("imagesTs", ()))
     return "dataset" in document or any(_channel(name, ending) is not None for name in names)

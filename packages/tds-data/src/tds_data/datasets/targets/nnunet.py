@@ -46,7 +46,7 @@ def plan(manifest: Manifest, wanted: str | None) -> Plan:
         if case.mask is not None:
             target = f"labels{part}/{case.name}{suffix}"
             jobs.append(Job(target=target, sources=(case.mask,), owner=case.name, table=table, scheme=source.name))
-    document = _description(manifest, channels, _labels(manifest, source, scheme), suffix, len(training))
+    document = _description(manifest, channels, _moved(source, scheme), suffix)
     texts = {DATASET_JSON: json.dumps(document, indent=1, ensure_ascii=False) + "\n"}
     patients = {case.name: patient_of(case.name) for case in manifest.cases}
     rest = cases_table(manifest.cases, told=frozenset({SPLIT}), patients=patients)
@@ -68,9 +68,13 @@ def _numbering(source: LabelScheme, wanted: str | None) -> LabelScheme:
     return scheme
 
 
-def _labels(manifest: Manifest, source: LabelScheme, scheme: LabelScheme) -> dict[str, int | list[int]]:
+def _moved(source: LabelScheme, scheme: LabelScheme) -> dict[int, int]:
+    """Return the new number of each old one that has one."""
+    return {number: scheme.values[tissue] for tissue, number in source.values.items() if tissue in scheme.values}
+
+
+def _labels(manifest: Manifest, source: LabelScheme, new: Mapping[int, int]) -> dict[str, int | list[int]]:
     """Return the labels of `dataset.json`: the data set's own, regions too, under their new numbers."""
-    new = {number: scheme.values[tissue] for number, tissue in source.tissues.items() if tissue in scheme.values}
     own = manifest.labels or {tissue: (number,) for tissue, number in source.values.items()}
     moved = {name: [new[number] for number in numbers if number in new] for name, numbers in own.items()}
     if not any(len(numbers) > 1 for numbers in moved.values()):
@@ -79,37 +83,38 @@ def _labels(manifest: Manifest, source: LabelScheme, scheme: LabelScheme) -> dic
 
 
 def _description(
-    manifest: Manifest,
-    channels: Mapping[str, str],
-    labels: Mapping[str, int | list[int]],
-    suffix: str,
-    count: int,
+    manifest: Manifest, channels: Mapping[str, str], new: Mapping[int, int], suffix: str
 ) -> dict[str, Any]:
+    labels = _labels(manifest, scheme_of(manifest), new)
     document: dict[str, Any] = {
         "channel_names": {str(number): name for number, name in enumerate(channels.values())},
         "labels": {"background": 0, **labels},
-        "numTraining": count,
+        "numTraining": len(divided(manifest)[0]),
         "file_ending": suffix,
     }
     if any(isinstance(numbers, list) for numbers in labels.values()):
-        document[REGIONS_ORDER] = _regions_order(manifest, labels)
+        document[REGIONS_ORDER] = _regions_order(manifest, labels, new)
     kept = {key: manifest.attributes[key] for key in _KEPT if manifest.attributes.get(key)}
     return {**document, **kept, **({"licence": manifest.licence} if manifest.licence else {})}
 
 
-def _regions_order(manifest: Manifest, labels: Mapping[str, int | list[int]]) -> list[int]:
-    """Return, for each region, the number that is left to it where the regions after it are painted over it."""
-    lists = [numbers if isinstance(numbers, list) else [numbers] for numbers in labels.values()]
+def _regions_order(manifest: Manifest, labels: Mapping[str, int | list[int]], new: Mapping[int, int]) -> list[int]:
+    """Return the number that each region leaves where the regions after it are not: the data set's own choice, or one.
+
+    Where it does not choose, this is a number of the region that none of the later ones has.
+    """
+    regions = [numbers if isinstance(numbers, list) else [numbers] for numbers in labels.values()]
     try:
-        own = json.loads(manifest.attributes.get(REGIONS_ORDER, ""))
-    except ValueError:
-        own = None
-    numbers = {number for numbers in lists for number in numbers}
-    if isinstance(own, list) and len(own) == len(lists) and set(own) == numbers:
-        return own
-    later = [{n for following in lists[i + 1 :] for n in following} for i in range(len(lists))]
-    order = [next(iter(sorted(set(own) - rest)), own[0]) for own, rest in zip(lists, later, strict=True)]
-    return [int(number) for number in order]
+        own = json.loads(manifest.attributes.get(REGIONS_ORDER, "[]"))
+        order = [new[number] for number in own]
+    except (ValueError, KeyError, TypeError):
+        order = []
+    if len(order) == len(regions):
+        return order
+    later = [{n for following in regions[i + 1 :] for n in following} for i in range(len(regions))]
+    return [
+        next((n for n in numbers if n not in rest), numbers[0]) for numbers, rest in zip(regions, later, strict=True)
+    ]
 
 
 def _suffix(manifest: Manifest, *, recoded: bool) -> str:
