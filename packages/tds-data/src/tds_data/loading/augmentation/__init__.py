@@ -1,0 +1,1 @@
+"""Augmentation of patches: drawn as a record, applied in place, replayed from the record."""

@@ -1,0 +1,86 @@
+"""Which patches are made, and with what means."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from tds_data.cache import DamagePolicy
+from tds_data.errors import LoadingError
+from tds_data.geometry import Shape
+from tds_data.loading.augmentation.config import STANDARD, AugmentConfig
+from tds_data.vocabulary import REGIONS, Region
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PatchConfig:
+    """Which patches are made: with a cache this settles every voxel, whatever means make them.
+
+    Attributes:
+        shape: Voxels of a patch along x, y, z.
+        batch_size: Patches in a batch.
+        batches_per_epoch: Batches in an epoch.
+        foreground_share: Chance that a patch is centred on a voxel of a lesion, if the case has one.
+        region_weights: How often each region is chosen then, among those that the case has.
+        augmentation: What is done to patches; `None` leaves them as they are.
+        seed: Of everything random.
+        on_damage: Whether a case that turns out to be damaged ends the work, or is left out with a record.
+
+    Raises:
+        LoadingError: If a size is not at least 1, or a share or a weight cannot be.
+    """
+
+    shape: Shape = (128, 128, 128)
+    batch_size: int = 2
+    batches_per_epoch: int = 250
+    foreground_share: float = 0.5
+    region_weights: Mapping[Region, float] = field(default_factory=lambda: dict.fromkeys(REGIONS, 1.0))
+    augmentation: AugmentConfig | None = STANDARD
+    seed: int = 0
+    on_damage: DamagePolicy = DamagePolicy.REFUSE
+
+    def __post_init__(self) -> None:
+        sizes = (*self.shape, self.batch_size, self.batches_per_epoch)
+        if min(sizes) < 1 or self.seed < 0:
+            message = (
+                "all sizes are at least 1 and the seed at least 0; these are patches of "
+                f"{self.shape}, {self.batch_size} a batch, {self.batches_per_epoch} batches, seed {self.seed}"
+            )
+            raise LoadingError(message)
+        if not 0 <= self.foreground_share <= 1:
+            message = f"foreground_share is a share between 0 and 1; {self.foreground_share} was given"
+            raise LoadingError(message)
+        weights = {Region(region): float(weight) for region, weight in self.region_weights.items()}
+        if min(weights.values(), default=0.0) < 0 or not 0 < sum(weights.values()) < float("inf"):
+            message = f"region_weights are at least 0, and one is above; {dict(self.region_weights)} was given"
+            raise LoadingError(message)
+        object.__setattr__(self, "region_weights", MappingProxyType(weights))
+        object.__setattr__(self, "on_damage", DamagePolicy(self.on_damage))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoaderMeans:
+    """With what means patches are made; none of this changes a patch.
+
+    Attributes:
+        workers: Processes that make patches; 0 makes them in this one, when they are asked for.
+        prefetch_batches: Batches that are made ahead while one is in use.
+        max_bytes: Most memory that workers and batches may take together; fewer workers and batches ahead are used
+            where they would take more. Voxels are streamed from the cache in any case, so its size does not matter.
+        pin_memory: Whether batches are copied to page-locked memory, which CUDA copies from faster.
+
+    Raises:
+        LoadingError: If a number is negative.
+    """
+
+    workers: int = 2
+    prefetch_batches: int = 2
+    max_bytes: int | None = None
+    pin_memory: bool = False
+
+    def __post_init__(self) -> None:
+        if self.workers < 0 or self.prefetch_batches < 1 or (self.max_bytes is not None and self.max_bytes < 0):
+            message = (
+                "a loader has at least 0 workers, makes at least 1 batch ahead and has a max_bytes of at least 0; "
+                f"these are {self.workers}, {self.prefetch_batches} and {self.max_bytes}"
+            )
+            raise LoadingError(message)
