@@ -11,7 +11,7 @@ from tds_cli.logs import redact_text
 from tds_clinical.errors import ClinicalError, DicomWriteError, ReportError, SeriesNotFound
 from tds_core.errors import ConfigError, CoreError, DeviceUnavailable, EvaluationError, ModelError, OutOfMemory
 from tds_core.errors import MissingDependency as CoreMissingDependency
-from tds_data.errors import DataError, MissingDependency, VolumeWriteError
+from tds_data.errors import DataError, MissingDependency, UnknownScheme, VolumeWriteError
 
 SIGNAL_BASE: Final = 128
 """A process that a signal stopped exits with this plus the signal's number, as shells have it."""
@@ -66,7 +66,7 @@ _ROWS: Final[tuple[tuple[tuple[type[BaseException], ...], ExitCode, str, str], .
     ),
     ((VolumeWriteError, DicomWriteError, ReportError), ExitCode.FAILED, "write-failed", _WRITE_HINT),
     (
-        (TyperException, UsageFault, ConfigError, DeviceUnavailable, SeriesNotFound),
+        (TyperException, UsageFault, ConfigError, DeviceUnavailable, SeriesNotFound, UnknownScheme),
         ExitCode.USAGE,
         "usage",
         "add --help to the command to see its options",

@@ -263,7 +263,14 @@ def test_case_on_two_grids_is_indexed_and_refused_when_loaded(make: SimpleNamesp
 def test_image_that_a_stack_does_not_have_is_told(make: SimpleNamespace, tmp_path: Path) -> None:
     found = index_dataset(make.decathlon(tmp_path))
     make.save(tmp_path / "imagesTr" / "BRATS_001.nii.gz", make.voxels(0, (*make.SHAPE, 3)))
-    with pytest.raises(DatasetError, match="holds 3 images, and number 3"):
+    with pytest.raises(DatasetError, match="holds 3 images, and number 3 is asked for"):
+        load_entry(found, found.cases[0])
+
+
+def test_stack_in_place_of_one_image_is_told(make: SimpleNamespace, tmp_path: Path) -> None:
+    found = index_dataset(make.brats(tmp_path, names(1)))
+    make.save(tmp_path / found.cases[0].images["t1"].path, make.voxels(0, (*make.SHAPE, 3)))
+    with pytest.raises(DatasetError, match="holds 3 images, and one is asked for"):
         load_entry(found, found.cases[0])
 
 

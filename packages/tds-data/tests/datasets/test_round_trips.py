@@ -131,7 +131,8 @@ def test_copied_files_keep_their_bytes(layout: str, make: SimpleNamespace, tmp_p
 def test_time_points_keep_their_patient(layout: str, make: SimpleNamespace, tmp_path: Path) -> None:
     names = ["BraTS-GLI-00005-100", "BraTS-GLI-00005-101", "BraTS-GLI-00008-100"]
     source = index_dataset(make.brats(tmp_path / "start", names, (1, 2, 3, 4), ends=make.NEW))
-    convert_dataset(source, tmp_path / "there", layout)
+    done = convert_dataset(source, tmp_path / "there", layout)
+    assert any("1 patients have several cases" in note for note in done.notes) == (layout == "nnunet")
     found = index_dataset(tmp_path / "there")
     assert make.meaning(found) == make.meaning(source)
     assert len({case.patient for case in found.cases}) == 2

@@ -1,6 +1,8 @@
 """From a manifest's entry to a case of brain MRI."""
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
 
 from tds_data.case import Case
 from tds_data.datasets.manifest import CaseEntry, FileEntry, Manifest
@@ -10,9 +12,11 @@ from tds_data.formats.images import open_image
 from tds_data.vocabulary import MODALITIES, Modality
 from tds_data.volume import Volume
 
+_MAX_READERS: Final = 5
+
 
 def load_entry(manifest: Manifest, entry: CaseEntry, *, others: Mapping[str, int] | None = None) -> Case:
-    """Return a case of brain MRI: its sequences, and its mask in the labels of BraTS 2023.
+    """Return a case of brain MRI, its files read side by side: its sequences, and its mask in the labels of BraTS 2023.
 
     Args:
         manifest: The data set.
@@ -34,21 +38,20 @@ def load_entry(manifest: Manifest, entry: CaseEntry, *, others: Mapping[str, int
             "convert and check it, but do not load it as a brain"
         )
         raise DatasetError(message)
-    stacks: dict[str, list[Volume]] = {}
-    images = {Modality(key): _read(manifest, file, stacks) for key, file in entry.images.items()}
     scheme = find_scheme(manifest.scheme, manifest.labels)
-    reference = None if entry.mask is None else to_brats(_read(manifest, entry.mask, {}), scheme, others=others)
+    paths = {file.path: manifest.path(file) for file in entry.files}
+    with ThreadPoolExecutor(_MAX_READERS, thread_name_prefix="load") as pool:
+        volumes = dict(zip(paths, pool.map(lambda path: open_image(path).read_all(), paths.values()), strict=True))
+    images = {Modality(key): _volume(file, volumes[file.path]) for key, file in entry.images.items()}
+    mask = None if entry.mask is None else _volume(entry.mask, volumes[entry.mask.path])
+    reference = None if mask is None else to_brats(mask, scheme, others=others)
     return Case(name=entry.name, images=images, reference=reference)
 
 
-def _read(manifest: Manifest, file: FileEntry, stacks: dict[str, list[Volume]]) -> Volume:
-    path = manifest.path(file)
-    if file.index is None:
-        return open_image(path).read()
-    if file.path not in stacks:
-        stacks[file.path] = open_image(path).read_all()
-    volumes = stacks[file.path]
-    if file.index >= len(volumes):
-        message = f"{path.name!r} holds {len(volumes)} images, and number {file.index} is asked for; index it again"
+def _volume(file: FileEntry, volumes: list[Volume]) -> Volume:
+    index = 0 if file.index is None and len(volumes) == 1 else file.index
+    if index is None or index >= len(volumes):
+        wanted = "one" if index is None else f"number {index}"
+        message = f"{file.path!r} holds {len(volumes)} images, and {wanted} is asked for; index the data set again"
         raise DatasetError(message)
-    return volumes[file.index]
+    return volumes[index]

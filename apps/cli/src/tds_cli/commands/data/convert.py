@@ -1,5 +1,6 @@
 """`tds data convert`: one layout into another."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -9,9 +10,19 @@ from tds_cli import logs, output
 from tds_cli.commands.data.index import Layout, Strict, Workers
 from tds_cli.options import AsJson, Verbose
 
+
+class TargetLayout(StrEnum):
+    """A layout that can be written."""
+
+    NNUNET = "nnunet"
+    DECATHLON = "decathlon"
+    BRATS = "brats"
+    BIDS = "bids"
+
+
 Source = Annotated[Path, typer.Argument(metavar="SRC", help="The data set's top folder, or its manifest.")]
 Target = Annotated[Path, typer.Option("--output", "-o", metavar="OUT", help="Folder to make; complete or absent.")]
-To = Annotated[str, typer.Option("--to", metavar="LAYOUT", help="nnunet, decathlon, brats or bids.")]
+To = Annotated[TargetLayout, typer.Option("--to", help="Layout to write.")]
 SourceScheme = Annotated[
     str | None, typer.Option("--source-scheme", help="Label scheme of the masks in SRC; found out by default.")
 ]

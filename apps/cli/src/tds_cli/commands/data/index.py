@@ -1,5 +1,6 @@
 """`tds data index`: which files make up which case."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -8,13 +9,25 @@ import typer
 from tds_cli import logs, output
 from tds_cli.options import AsJson, Verbose
 
+
+class SourceLayout(StrEnum):
+    """A layout that can be read."""
+
+    DECATHLON = "decathlon"
+    NNUNET = "nnunet"
+    BIDS = "bids"
+    HECKTOR = "hecktor"
+    LITS = "lits"
+    BRATS = "brats"
+    FOLDERS = "folders"
+
+
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="The data set's top folder.")]
 Written = Annotated[
     Path | None, typer.Option("--output", "-o", metavar="FILE", help="Manifest to write; only a summary otherwise.")
 ]
 Layout = Annotated[
-    str | None,
-    typer.Option("--layout", help="decathlon, nnunet, bids, hecktor, lits, brats or folders; recognised by default."),
+    SourceLayout | None, typer.Option("--layout", help="How the files are named; recognised by default.")
 ]
 Scheme = Annotated[
     str | None, typer.Option("--scheme", help="Label scheme of the masks, such as brats-2021; found out by default.")

@@ -1,6 +1,7 @@
 """Writing nnU-Net's raw data sets, version 2."""
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -52,7 +53,14 @@ def plan(manifest: Manifest, wanted: str | None) -> Plan:
     rest = cases_table(manifest.cases, told=frozenset({SPLIT}), patients=patients)
     if rest is not None:
         texts[CASES_TABLE] = rest
-    return Plan(jobs=tuple(jobs), texts=texts, notes=(*notes, *told(source, scheme)))
+    return Plan(jobs=tuple(jobs), texts=texts, notes=(*notes, *_patient_note(manifest), *told(source, scheme)))
+
+
+def _patient_note(manifest: Manifest) -> tuple[str, ...]:
+    counts = Counter(case.patient for case in manifest.cases)
+    several = sum(count > 1 for count in counts.values())
+    note = f"nnU-Net divides cases, not patients, and {several} patients have several cases: give it folds by patient"
+    return (note,) if several else ()
 
 
 def _numbering(source: LabelScheme, wanted: str | None) -> LabelScheme:
