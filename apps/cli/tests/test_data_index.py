@@ -37,6 +37,10 @@ def test_summary_tells_what_is_there(tds: Tds, patients: Path) -> None:
     assert lines["labels"] == "brats-2021: 1 NCR, 2 ED, 4 ET"
     assert "the labels' scheme was told by: old names: labels 1, 2, 4" in out
     assert "  BraTS2021_00002: missing: t2" in out
+    assert "images of no case" not in out
+    (patients / "BraTS2021_00002" / "BraTS2021_00002_t1.nii.gz").rename(patients / "lost.nii.gz")
+    assert "images of no case: 1: lost.nii.gz" in tds("data", "index", patients)[1]
+    (patients / "lost.nii.gz").unlink()
     assert sorted(path.name for path in patients.iterdir()) == ["BraTS2021_00001", "BraTS2021_00002"]
 
 

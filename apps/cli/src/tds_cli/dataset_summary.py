@@ -56,6 +56,7 @@ def summary(manifest: Manifest) -> dict[str, Any]:
         "scheme": manifest.scheme,
         "labels": dict(scheme.values),
         "scheme_told_by": manifest.attributes.get("scheme_told_by"),
+        "unused_images": manifest.attributes.get("unused_images"),
         "licence": manifest.licence,
         "notes": {case.name: list(case.notes) for case in manifest.cases if case.notes},
         "problems": list(manifest.problems),
@@ -87,6 +88,8 @@ def say_summary(manifest: Manifest) -> None:
         output.say(f"{name.ljust(width)}  {value}")
     if told["scheme_told_by"]:
         output.say(f"the labels' scheme was told by: {told['scheme_told_by']}")
+    if told["unused_images"]:
+        output.say(f"images of no case: {told['unused_images']}")
     _say_list("notes", [f"{name}: {note}" for name, notes in told["notes"].items() for note in notes])
     _say_list("problems", told["problems"])
 

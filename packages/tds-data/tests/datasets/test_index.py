@@ -215,6 +215,16 @@ def test_images_with_the_same_bytes_are_told(make: SimpleNamespace, tmp_path: Pa
     assert "has the same content" in found.problems[0]
 
 
+def test_images_of_no_case_are_told(make: SimpleNamespace, tmp_path: Path) -> None:
+    make.brats(tmp_path, names(1))
+    for number in range(6):
+        make.save(tmp_path / "BraTS2021_00007" / f"scan {number}.nii.gz", make.voxels(number))
+    found = index_dataset(tmp_path)
+    assert found.problems == ()
+    assert found.attributes["unused_images"].startswith("6: BraTS2021_00007/scan 0.nii.gz, ")
+    assert found.attributes["unused_images"].endswith("scan 4.nii.gz, ...")
+
+
 def test_phantoms_are_known_by_their_names(make: SimpleNamespace, tmp_path: Path) -> None:
     make.brats(tmp_path, ["phantom-0001", "BraTS2021_00000"], (1, 2))
     assert [case.phantom for case in index_dataset(tmp_path).cases] == [False, True]

@@ -34,6 +34,9 @@ LAYOUTS: Final = tuple(_READERS)
 SCHEME_EVIDENCE: Final = "scheme_told_by"
 """Attribute of a manifest that says how the label scheme was found out."""
 
+UNUSED_IMAGES: Final = "unused_images"
+"""Attribute of a manifest that counts and names images that belong to no case."""
+
 _MAX_SHOWN: Final = 5
 _SMALL_LABELS: Final = 1
 
@@ -194,6 +197,10 @@ def _assembled(tree: Tree, found: Found, files: Mapping[str, _Examined], named: 
     if scheme is None:
         seen = {d.name: files[d.mask.path].labels or frozenset() for d in usable if d.mask is not None}
         scheme, attributes[SCHEME_EVIDENCE] = decide_scheme(usable, seen, tree.root.resolve().name)
+    unused = _unused(tree, found, problems)
+    if unused:
+        shown = ", ".join(unused[:_MAX_SHOWN]) + (", ..." if len(unused) > _MAX_SHOWN else "")
+        attributes[UNUSED_IMAGES] = f"{len(unused)}: {shown}"
     return Manifest(
         layout=found.layout,
         cases=tuple(cases),
@@ -204,6 +211,13 @@ def _assembled(tree: Tree, found: Found, files: Mapping[str, _Examined], named: 
         attributes=attributes,
         problems=tuple(problems),
     )
+
+
+def _unused(tree: Tree, found: Found, problems: Sequence[str]) -> list[str]:
+    """Return the images that no case has and no problem names."""
+    used = {place.path for draft in found.drafts for place in _places(draft)}
+    told = {problem.partition(":")[0] for problem in problems}
+    return [path for path in tree.files if image_suffix(path) and path not in used and path not in told]
 
 
 def _entry(draft: Draft, files: Mapping[str, _Examined]) -> CaseEntry:
