@@ -120,12 +120,13 @@ def test_gzip_encoding(nrrd: Write, encoding: str) -> None:
 
 
 def test_lines_and_bytes_before_the_voxels_are_skipped(nrrd: Write) -> None:
-    for path in (
-        nrrd(line_skip="2", byte_skip="3", data=b"one\n\nabc" + BYTES),
-        nrrd(lineskip="1", byteskip="3", encoding="gzip", data=b"one\n" + gzip.compress(b"abc" + BYTES)),
-        nrrd(byte_skip="-1", data=b"whatever" + BYTES),
+    for changes in (
+        {"line_skip": "2", "byte_skip": "3", "data": b"one\n\nabc" + BYTES},
+        {"lineskip": "1", "byteskip": "3", "encoding": "gzip", "data": b"one\n" + gzip.compress(b"abc" + BYTES)},
+        {"byte_skip": "-1", "data": b"whatever" + BYTES},
+        {"line_skip": "1", "byte_skip": "-1", "data": b"one\nwhatever" + BYTES},
     ):
-        assert np.array_equal(read_image(path).voxels, RAMP)
+        assert np.array_equal(read_image(nrrd(**changes)).voxels, RAMP)
 
 
 def test_detached_voxels(nrrd: Write, tmp_path: Path) -> None:

@@ -51,6 +51,14 @@ def test_members_follow_each_other_with_padding_between(engines: Engines) -> Non
 
 
 @ALL
+def test_damage_behind_what_was_promised_is_not_looked_at(engines: Engines) -> None:
+    data = gzip.compress(NOISE) + b"\x1f\x8b" + b"\xff" * 20
+    assert unpack(data, 6000, engines=engines) == (6000, NOISE)
+    with pytest.raises(DamagedStream):
+        unpack(data, 6001, engines=engines)
+
+
+@ALL
 def test_what_follows_a_zlib_stream_is_left_alone(engines: Engines) -> None:
     assert unpack(zlib.compress(b"abc") + zlib.compress(b"d"), 9, Container.ZLIB, engines=engines)[0] == 3
 

@@ -156,7 +156,7 @@ def _read_affine(path: Path) -> NDArray[np.float64]:
 
 
 def _fill(path: Path, target: memoryview, member: IO[bytes]) -> None:
-    """Read a member to its end, where its checksum is looked at."""
+    """Fill the target from a member; zipfile looks at the checksum where the member ends."""
     position = 0
     while position < len(target):
         piece = member.read(min(_STEP_BYTES, len(target) - position))
@@ -165,4 +165,3 @@ def _fill(path: Path, target: memoryview, member: IO[bytes]) -> None:
             raise VolumeReadError(path, reason)
         target[position : position + len(piece)] = piece
         position += len(piece)
-    member.read(1)
