@@ -21,7 +21,9 @@ from tds_cli.options import (
 )
 from tds_data.vocabulary import Modality
 
-Input = Annotated[Path, typer.Argument(metavar="INPUT", help="Folder of NIfTI or DICOM, or one NIfTI file.")]
+Input = Annotated[
+    Path, typer.Argument(metavar="INPUT", help="Folder of images (NIfTI, NRRD, MetaImage) or DICOM, or one image.")
+]
 Out = Annotated[Path, typer.Option("--output", "-o", metavar="OUT", help="Folder to make for the result.")]
 Reference = Annotated[Path | None, typer.Option("--reference", help="Expert mask to compare with.")]
 OfModality = Annotated[Modality | None, typer.Option("--modality", help="What a single file holds.")]
