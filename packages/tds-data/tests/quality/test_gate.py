@@ -4,7 +4,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tds_data import Case, Modality, QualityFlag, RefusedStudy, Severity, Volume, check_case, load_case, refuse_errors
+from tds_data import (
+    Case,
+    Modality,
+    QualityFlag,
+    RefusedStudy,
+    Severity,
+    Volume,
+    check_case,
+    load_case,
+    quality,
+    refuse_errors,
+)
 from tds_data.discover import discover
 
 T1, T1CE, T2, FLAIR = Modality
@@ -139,3 +150,10 @@ def test_real_patients_pass_in_half_a_second(real_patients: list[Path]) -> None:
         start = time.process_time()
         assert check_case(case) == ()
         assert time.process_time() - start < 0.5
+
+
+def test_package_has_what_it_names_and_nothing_else() -> None:
+    assert all(getattr(quality, name) is not None for name in quality.__all__)
+    assert set(quality.__all__) <= set(dir(quality))
+    with pytest.raises(AttributeError, match="no attribute 'check_everything'"):
+        _ = quality.check_everything

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -74,3 +75,34 @@ def test_workers_say_nothing(capfd: pytest.CaptureFixture[str]) -> None:
     log = "__import__('logging').getLogger('tds_data').warning('noise')"
     assert len(ended([warn, log], workers=1)) == 2
     assert "noise" not in capfd.readouterr().err
+
+
+def test_process_that_dies_between_tasks_costs_no_task() -> None:
+    late_death = "__import__('threading').Timer(0.1, lambda: __import__('os')._exit(9)).start()"
+    outcomes = run_isolated(eval, [late_death, "1 + 1", "2 + 2"], workers=1)
+    assert next(outcomes).fault == ""
+    time.sleep(1)
+    assert [outcome.result for outcome in outcomes] == [2, 4]
+
+
+def test_machine_that_starts_no_process_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Pool:
+        def __init__(self, *_: object, **__: object) -> None:
+            self.is_shut = False
+
+        def submit(self, _: object) -> None:
+            raise OSError(11, "Resource temporarily unavailable")
+
+        def shutdown(self, **_: object) -> None:
+            self.is_shut = True
+
+    monkeypatch.setattr(isolation, "ProcessPoolExecutor", Pool)
+    with pytest.raises(WorkersNotStarted, match="cannot be started"):
+        list(run_isolated(abs, [1], workers=1))
+
+
+def test_attempt_returns_what_was_raised_in_words() -> None:
+    assert isolation._attempt(abs, -1) == 1
+    assert isolation._attempt(int, "x") == isolation._Fault(
+        words="ValueError: invalid literal for int() with base 10: 'x'"
+    )

@@ -240,3 +240,18 @@ def test_heads_without_a_shared_place_are_not_compared(textured: Case) -> None:
     left[24:], right[:24] = 0, 0
     half = changed(changed(textured, T1, left), T2, right)
     assert "SAME-SEQUENCE" not in {flag.code for flag in check_structure(half)}
+
+
+def test_flat_tissue_is_neither_clipped_nor_another_sequence(textured: Case) -> None:
+    inside = textured.grid.voxels > 0
+    two_levels = np.where(inside, 100, 0).astype(np.int16)
+    two_levels[20:30, 20:30, 20:30] = 200
+    flags = check_structure(changed(textured, T2, two_levels))
+    assert not {flag.code for flag in flags} & {"SAME-SEQUENCE", "NOT-FINITE"}
+
+
+def test_sequence_that_is_flat_where_both_cover_the_head_is_compared_with_none(textured: Case) -> None:
+    voxels = np.where(textured.images[T2].voxels > 0, 300, 0).astype(np.int16)
+    voxels[0, 0, 0] = 301
+    flags = check_structure(changed(textured, T2, voxels))
+    assert "SAME-SEQUENCE" not in {flag.code for flag in flags}

@@ -71,7 +71,7 @@ _TABLE: Final[tuple[tuple[str, Area, Severity, str, str], ...]] = (
         "INDEX-PROBLEM",
         Area.FILES,
         _ERROR,
-        "indexing met a problem: a file or case that it could not take, which was not checked, or one that is there twice",
+        "indexing met a problem: a file or case that it could not take, and did not check, or that is twice there",
         "do what the message says, and check again",
     ),
     (

@@ -76,7 +76,9 @@ def _outside(
     volume_ml = outside * voxel_volume_ml
     if volume_ml > OUTSIDE_ML:
         message = "part of the mask lies where every image is background; check that mask and images belong together"
-        yield flag("LABELS-OUTSIDE-BRAIN", message, f"{volume_ml:.2g} mL, {100 * outside / total:.2g}% of it", subject="mask")
+        yield flag(
+            "LABELS-OUTSIDE-BRAIN", message, f"{volume_ml:.2g} mL, {100 * outside / total:.2g}% of it", subject="mask"
+        )
 
 
 def _specks(marked: NDArray[np.bool_], voxel_volume_ml: float) -> Iterator[QualityFlag]:
