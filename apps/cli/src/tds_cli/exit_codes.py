@@ -11,7 +11,14 @@ from tds_cli.logs import redact_text
 from tds_clinical.errors import ClinicalError, DicomWriteError, ReportError, SeriesNotFound
 from tds_core.errors import ConfigError, CoreError, DeviceUnavailable, EvaluationError, ModelError, OutOfMemory
 from tds_core.errors import MissingDependency as CoreMissingDependency
-from tds_data.errors import DataError, MissingDependency, UnknownScheme, VolumeWriteError
+from tds_data.errors import (
+    DataError,
+    DownloadFailed,
+    LicenceNotAccepted,
+    MissingDependency,
+    UnknownScheme,
+    VolumeWriteError,
+)
 
 SIGNAL_BASE: Final = 128
 """A process that a signal stopped exits with this plus the signal's number, as shells have it."""
@@ -52,6 +59,8 @@ class Failure:
 
 _STUDY_HINT: Final = "nothing was written; correct the study as described and run the command again"
 _WRITE_HINT: Final = "nothing half-written is left; run the command again with a folder that can take the result"
+_DOWNLOAD_HINT: Final = "no data set is there yet; do what the message says and run the command again"
+_LICENCE_HINT: Final = "read the licence, and add --accept-licence if you accept it"
 
 _OUTPUT_HINT: Final = "files that the command made are complete; send stdout where it can be read or stored"
 
@@ -64,6 +73,8 @@ _ROWS: Final[tuple[tuple[tuple[type[BaseException], ...], ExitCode, str, str], .
         "out-of-memory",
         "close other programs, raise --max-ram or use a machine with more memory",
     ),
+    ((DownloadFailed,), ExitCode.FAILED, "download-failed", _DOWNLOAD_HINT),
+    ((LicenceNotAccepted,), ExitCode.USAGE, "licence-not-accepted", _LICENCE_HINT),
     ((VolumeWriteError, DicomWriteError, ReportError), ExitCode.FAILED, "write-failed", _WRITE_HINT),
     (
         (TyperException, UsageFault, ConfigError, DeviceUnavailable, SeriesNotFound, UnknownScheme),

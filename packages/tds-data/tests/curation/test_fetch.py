@@ -408,12 +408,15 @@ def test_unwritable_record_is_told(bring: Fetch, monkeypatch: pytest.MonkeyPatch
         bring()
 
 
-def test_unwritable_part_is_told(bring: Fetch, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("number", "words"), [(30, r"cannot write into .*Read-only file system"), (28, "the disk is full")]
+)
+def test_unwritable_part_is_told(bring: Fetch, monkeypatch: pytest.MonkeyPatch, number: int, words: str) -> None:
     def refuse(*_: object) -> None:
-        raise OSError(30, "Read-only file system")
+        raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr("tds_data.curation._transfer.write_json", refuse)
-    with pytest.raises(DownloadFailed, match=r"cannot write into .*Read-only file system"):
+    with pytest.raises(DownloadFailed, match=words):
         bring()
 
 

@@ -109,7 +109,7 @@ def open_url(
                 "inspects traffic needs its own certificate in SSL_CERT_FILE"
             )
             raise DownloadFailed(message) from error
-        message = f"{parts.netloc} cannot be reached ({error.reason}); is this machine offline?"
+        message = f"{parts.netloc} cannot be reached ({error.reason}), perhaps because this machine is offline"
         raise Interrupted(message) from error
     except (OSError, http.client.HTTPException) as error:
         message = f"{parts.netloc} does not answer as it should ({type(error).__name__})"

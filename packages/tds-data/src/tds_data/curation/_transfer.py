@@ -46,8 +46,8 @@ class TransferOptions:
     """
 
     timeout_s: float = 30.0
-    max_retries: int = 6
-    pause_s: float = 1.0
+    max_retries: int = 5
+    pause_s: float = 0.5
     proxies: tuple[tuple[str, str], ...] = ()
 
 
@@ -97,9 +97,10 @@ class Transfer:
                 failures = 1 if here >= furthest + _ADVANCE_BYTES else failures + 1
                 furthest = max(furthest, here)
                 if failures > self.options.max_retries:
+                    kept = f" What has arrived ({in_bytes(here)}) is kept." if here else ""
                     message = (
-                        f"{error}; gave up after {failures} tries that brought nothing new. What has arrived "
-                        f"({in_bytes(here)}) is kept: run the command again to go on from there"
+                        f"{error}; gave up after {failures} tries that brought nothing new.{kept} Run the command "
+                        "again to go on"
                     )
                     raise DownloadFailed(message) from error
                 self._pause(error, failures)

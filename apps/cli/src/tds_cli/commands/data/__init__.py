@@ -6,6 +6,8 @@ import typer
 
 from tds_cli.commands.data.check import check
 from tds_cli.commands.data.convert import convert
+from tds_cli.commands.data.fetch import fetch
+from tds_cli.commands.data.folds import folds
 from tds_cli.commands.data.index import index
 
 data_app: Final = typer.Typer(
@@ -15,3 +17,5 @@ data_app: Final = typer.Typer(
 data_app.command()(index)
 data_app.command()(check)
 data_app.command()(convert)
+data_app.command()(fetch)
+data_app.command()(folds)
