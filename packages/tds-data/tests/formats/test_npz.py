@@ -76,7 +76,7 @@ def test_volumes_lie_along_a_fourth_axis(tmp_path: Path) -> None:
         ({"voxels": np.zeros((2, 0, 2))}, "cannot be"),
         ({"voxels": RAMP.astype(complex)}, "plain integers or floats"),
         ({"voxels": RAMP.astype("S3")}, "plain integers or floats"),
-        ({"voxels": np.zeros((2, 2, 2), np.longdouble)}, "plain integers or floats"),
+        ({"voxels": np.zeros((2, 2, 2), np.complex64)}, "plain integers or floats"),
         ({"voxels": np.array([[[None]]])}, "never unpickled"),
         ({"ras_from_voxel": np.array([[None]])}, "never unpickled"),
         ({"ras_from_voxel": np.eye(3)}, "4 x 4 affine"),

@@ -97,3 +97,19 @@ def test_oblique_images_lie_where_simpleitk_and_nibabel_put_them(
     assert np.array_equal(sitk.GetArrayFromImage(image).transpose(), RAMP)
     if name.endswith(".nii"):
         assert np.array_equal(open_image(path).ras_from_voxel, nib.load(path).affine)
+
+
+@pytest.mark.real_data
+@pytest.mark.parametrize("name", [*BY_BOTH, "v.nii.gz", "v.npz"])
+def test_real_image_is_the_same_in_every_format(tmp_path: Path, real_patients: list[Path], name: str) -> None:
+    source = next(real_patients[0].glob("*_t1ce.nii.gz"))
+    oracle = nib.load(source)
+    write_image(tmp_path / name, read_image(source))
+    back = read_image(tmp_path / name)
+    assert np.array_equal(back.voxels, np.asanyarray(oracle.dataobj))
+    assert back.voxels.dtype == oracle.get_data_dtype()
+    assert np.array_equal(back.ras_from_voxel, oracle.affine)
+    if name in BY_BOTH:
+        image = sitk.ReadImage(str(tmp_path / name))
+        assert np.array_equal(sitk.GetArrayFromImage(image).transpose(), back.voxels)
+        assert np.allclose(itk_affine(image), oracle.affine, atol=1e-4)

@@ -14,6 +14,7 @@ from tds_data.nifti import write_volumes
 
 PLACE = np.diag([-1.0, -2.0, 3.0, 1.0])
 SHAPE = (2, 3, 4)
+WIDER_THAN_DOUBLE = pytest.mark.skipif(np.dtype("g").itemsize == 8, reason="here long double is double")
 
 
 def filled(value: float, code: str) -> np.ndarray:
@@ -56,7 +57,7 @@ def test_the_type_holds_every_value(tmp_path: Path, members: list[tuple[float, s
         [(2**53 + 1, "i8"), (-1, "i8")],
         [(2**64 - 1, "u8"), (-1, "i8")],
         [(2**53 + 1, "i8"), (0.5, "f4")],
-        [(np.longdouble(1) / 3, "g"), (1, "u1")],
+        pytest.param([(np.longdouble(1) / 3, "g"), (1, "u1")], marks=WIDER_THAN_DOUBLE),
     ],
 )
 def test_values_that_no_type_holds_are_refused(tmp_path: Path, members: list[tuple[float, str]]) -> None:
