@@ -438,12 +438,12 @@ def test_attribute_that_no_table_can_hold_is_refused(make: SimpleNamespace, tmp_
 
 def test_subjects_of_bids_stay_apart_and_names_come_back(make: SimpleNamespace, tmp_path: Path) -> None:
     make.folders(tmp_path / "start")
-    for name in ("a_1", "A1", "_-_"):
-        make.save(tmp_path / "start" / name / "t1.nii.gz", make.voxels(len(name) + ord(name[0])))
+    for seed, name in enumerate(("a_1", "A1", "A-1", "_-_"), 200):
+        make.save(tmp_path / "start" / name / "t1.nii.gz", make.voxels(seed))
     manifest = index_dataset(tmp_path / "start")
     convert_dataset(manifest, tmp_path / "out", "bids")
     folders = sorted(path.name for path in (tmp_path / "out").iterdir() if path.name.startswith("sub-"))
-    assert folders == ["sub-A1", "sub-Zrichzweite", "sub-a1x2", "sub-firstvisit", "sub-x"]
+    assert folders == ["sub-A1", "sub-A1x2", "sub-Zrichzweite", "sub-a1x3", "sub-firstvisit", "sub-x"]
     assert make.meaning(index_dataset(tmp_path / "out")) == make.meaning(manifest)
 
 
