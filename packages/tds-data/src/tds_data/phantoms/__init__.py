@@ -1,0 +1,41 @@
+"""Phantom patients: a made-up glioma in a made-up head, as registered sequences with the exact truth.
+
+The anatomy is the ICBM152 template (extra `phantom`) bent and folded into an individual. Lesions push it aside and soak
+it; a scanner is simulated from tissues' relaxation times to noise. Phantoms are for tests, demonstrations and
+pre-training. A figure measured on one says nothing about patients.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from tds_data.phantoms.config import PhantomConfig
+    from tds_data.phantoms.plan import TumourKind
+    from tds_data.phantoms.synthesis import Acquisition, Phantom, make_phantom, synthesize
+
+__all__ = [
+    "Acquisition",
+    "Phantom",
+    "PhantomConfig",
+    "TumourKind",
+    "make_phantom",
+    "synthesize",
+]
+
+_HOMES: Final = {
+    "config": ("PhantomConfig",),
+    "plan": ("TumourKind",),
+    "synthesis": ("Acquisition", "Phantom", "make_phantom", "synthesize"),
+}
+
+
+def __getattr__(name: str) -> object:
+    home = next((module for module, names in _HOMES.items() if name in names), None)
+    if home is None:
+        message = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(message)
+    return getattr(import_module(f"{__name__}.{home}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
