@@ -10,6 +10,7 @@ from nibabel.affines import apply_affine
 from tds_data import (
     MODALITIES,
     Case,
+    GeometryError,
     Modality,
     PreprocessConfig,
     Region,
@@ -24,6 +25,7 @@ from tds_data import (
     restore,
 )
 from tds_data.discover import discover
+from tds_data.geometry import Interpolation
 
 T1, T1CE, T2, FLAIR = Modality
 AFFINE = np.array([[2.0, 0, 0, -40], [0, 1.5, 0, -30], [0, 0, 3, -20], [0, 0, 0, 1]])
@@ -167,6 +169,82 @@ def test_label_map_is_nested() -> None:
     labels = region_labels(dict(zip(Region, every.T, strict=True)))
     assert labels.dtype == np.uint8
     assert labels.tolist() == [0, 0, 0, 0, 2, 2, 1, 3]
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    order=ORDERS,
+    flips=FLIPS,
+    edges=st.tuples(*[st.floats(0.8, 4.0)] * 3),
+    centre=st.tuples(st.floats(17, 23), st.floats(19, 25), st.floats(12, 14)),
+)
+def test_labels_return_to_any_grid_to_within_the_networks_voxels(
+    order: list[int], flips: tuple[bool, ...], edges: tuple[float, float, float], centre: tuple[float, ...]
+) -> None:
+    case = make_case()
+    images = {m: moved(v, order, flips) for m, v in case.images.items()}
+    labels = np.where(ball(centre, 3.0), 3, np.where(ball(centre, 5.0), 2, 0)).astype(np.uint8)
+    truth = moved(Volume(labels, AFFINE), order, flips)
+    prepared = prepare(Case(name="x", images=images), PreprocessConfig(spacing_mm=edges))
+    shares = dict(zip(Region, prepare_reference(prepared, truth), strict=True))
+    back = region_labels({region: restore(share, prepared) >= 0.5 for region, share in shares.items()})
+    assert back.shape == truth.shape
+    thickness = max(*edges, 3.0) / 3  # of the shell in which a voxel may change sides, mm
+    for wanted, radius in (([2, 3], 5.0), ([3], 3.0)):
+        found, expected = np.isin(back, wanted), np.isin(truth.voxels, wanted)
+        overlap = 2 * (found & expected).sum() / (found.sum() + expected.sum())
+        assert overlap > 1 - 3 * thickness / (1.5 * radius)
+
+
+@settings(max_examples=30, deadline=None)
+@given(order=ORDERS, flips=FLIPS, seed=st.integers(0, 99), interpolation=st.sampled_from(Interpolation))
+def test_labels_and_images_return_exactly_where_the_spacing_is_the_same(
+    order: list[int], flips: tuple[bool, ...], seed: int, interpolation: Interpolation
+) -> None:
+    case = make_case()
+    images = {m: moved(v, order, flips) for m, v in case.images.items()}
+    inside = case.grid.voxels != 0
+    labels = np.where(inside, np.random.default_rng(seed).integers(0, 4, inside.shape), 0).astype(np.uint8)
+    truth = moved(Volume(labels, AFFINE), order, flips)
+    config = PreprocessConfig(spacing_mm=(2.0, 1.5, 3.0), interpolation=interpolation)
+    prepared = prepare(Case(name="x", images=images), config)
+    shares = dict(zip(Region, prepare_reference(prepared, truth), strict=True))
+    back = region_labels({region: restore(share, prepared) >= 0.5 for region, share in shares.items()})
+    assert np.array_equal(back, truth.voxels)
+    t1 = images[T1].voxels
+    scores = restore(prepared.tensor[0], prepared)
+    values = t1[t1 != 0].astype(float)
+    assert np.allclose(scores[t1 != 0], (values - values.mean()) / values.std(), atol=1e-4)
+
+
+def test_three_edges_give_three_spacings() -> None:
+    cube = prepare(make_case(), PreprocessConfig(spacing_mm=3.0))
+    assert PreprocessConfig(spacing_mm=3.0).voxel_mm == (3.0, 3.0, 3.0)
+    same = prepare(make_case(), PreprocessConfig(spacing_mm=(3.0, 3.0, 3.0)))
+    assert np.array_equal(cube.tensor, same.tensor)
+    flat = prepare(make_case(), PreprocessConfig(spacing_mm=(1.0, 1.0, 6.0)))
+    size = [n * s for n, s in zip(flat.box.shape, (2.0, 1.5, 3.0), strict=True)]
+    assert flat.tensor.shape[1:] == tuple(int(np.ceil(n / e)) for n, e in zip(size, (1, 1, 6), strict=True))
+
+
+def test_finer_networks_interpolate_as_they_are_told() -> None:
+    tensors = {i: prepare(make_case(), PreprocessConfig(spacing_mm=1.0, interpolation=i)).tensor for i in Interpolation}
+    assert len({tensor.tobytes() for tensor in tensors.values()}) == 3
+    stored = np.unique(prepare(make_case(), PreprocessConfig(spacing_mm=(2.0, 1.5, 3.0))).tensor[0])
+    assert np.isin(tensors[Interpolation.NEAREST][0], stored).all()
+    for tensor in tensors.values():
+        assert np.corrcoef(tensor[0].ravel(), tensors[Interpolation.LINEAR][0].ravel())[0, 1] > 0.7
+
+
+@pytest.mark.parametrize("edges", [0.0, -1.0, float("nan"), float("inf"), (1.0, 1.0, 0.0), (1.0, 1.0)])
+def test_voxels_that_cannot_be_are_refused(edges: float) -> None:
+    with pytest.raises(GeometryError, match="one edge or three, each above 0 mm"):
+        PreprocessConfig(spacing_mm=edges)
+
+
+def test_a_clip_that_leaves_nothing_is_refused() -> None:
+    with pytest.raises(VoxelError, match="above 0; 0"):
+        PreprocessConfig(clip=0)
 
 
 @pytest.mark.real_data

@@ -1,9 +1,11 @@
 """From a case to the tensor that a network sees, and back to the study's own grid.
 
 The same functions feed training and inference. Each sequence is oriented to RAS, cropped to the head, z-scored over
-its own foreground and averaged (or interpolated) to isotropic voxels; sequences that are absent are all zero.
+its own foreground and averaged (or interpolated) to the network's voxels; sequences that are absent are all zero. Masks
+travel as the share of each voxel that a region fills, both ways, and become labels by a threshold at the end.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -11,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tds_data.case import Case
-from tds_data.errors import VoxelError
-from tds_data.geometry import Box, Shape, bounding_box, from_canonical, resample, to_canonical
+from tds_data.errors import GeometryError, VoxelError
+from tds_data.geometry import Box, Interpolation, Shape, bounding_box, from_canonical, resample, to_canonical
 from tds_data.vocabulary import MODALITIES, REGION_LABELS, REGIONS, Modality, Region
 from tds_data.volume import Volume, VoxelArray
 
@@ -26,13 +28,37 @@ class PreprocessConfig:
 
     Attributes:
         modalities: Channel order of the network.
-        spacing_mm: Edge of the isotropic voxels that the network sees, in millimetres.
+        spacing_mm: Edges of the voxels that the network sees, in millimetres: one number for cubes, or one for each
+            axis from left to right, back to front and bottom to top.
         clip: Largest absolute z-score; values beyond are clipped to it.
+        interpolation: How images get values along axes whose voxels shrink; see `tds_data.geometry.resample`. Masks
+            and probabilities are always interpolated linearly.
+
+    Raises:
+        GeometryError: If an edge is not a positive, finite number or there are not one or three of them.
+        VoxelError: If the clip is not above 0.
     """
 
     modalities: tuple[Modality, ...] = MODALITIES
-    spacing_mm: float = 2.0
+    spacing_mm: float | tuple[float, float, float] = 2.0
     clip: float = 6.0
+    interpolation: Interpolation = Interpolation.LINEAR
+
+    def __post_init__(self) -> None:
+        edges = self.spacing_mm if isinstance(self.spacing_mm, tuple) else (self.spacing_mm,)
+        if len(edges) not in {1, 3} or not all(math.isfinite(edge) and edge > 0 for edge in edges):
+            message = f"a network's voxels have one edge or three, each above 0 mm; {self.spacing_mm} was given"
+            raise GeometryError(message)
+        if not self.clip > 0:
+            message = f"z-scores are clipped to a number above 0; {self.clip} was given"
+            raise VoxelError(message)
+
+    @property
+    def voxel_mm(self) -> tuple[float, float, float]:
+        """Edges of the network's voxels along x, y and z, in millimetres."""
+        if isinstance(self.spacing_mm, tuple):
+            return self.spacing_mm
+        return self.spacing_mm, self.spacing_mm, self.spacing_mm
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -70,13 +96,13 @@ def prepare(case: Case, config: PreprocessConfig) -> Prepared:
         message = "no foreground in any sequence"
         raise VoxelError(message)
     first = next(iter(canonical.values()))
-    sx, sy, sz = (config.spacing_mm / s for s in first.spacing_mm)
+    sx, sy, sz = (edge / s for edge, s in zip(config.voxel_mm, first.spacing_mm, strict=True))
     shape = _model_shape(box.shape, (sx, sy, sz))
     tensor = np.zeros((len(config.modalities), *shape), dtype=np.float32)
     for channel, modality in enumerate(config.modalities):
         if modality in canonical:
             image = _standardise(canonical[modality].voxels[box.slices], masks[modality][box.slices], config.clip)
-            tensor[channel] = resample(image, (sx, sy, sz), shape)
+            tensor[channel] = resample(image, (sx, sy, sz), shape, interpolation=config.interpolation)
     return Prepared(tensor=tensor, grid=case.grid, box=box, factors=(sx, sy, sz))
 
 

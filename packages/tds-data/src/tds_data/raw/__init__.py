@@ -1,0 +1,70 @@
+"""From a raw study to registered, stripped sequences, and masks back to where the study was.
+
+Registration, bias correction and defacing need the extra `register`, skull stripping the extra `strip`; carrying masks
+back needs neither. Names are loaded when they are first used.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from tds_data.raw.atlas import atlas_brain, load_atlas
+    from tds_data.raw.bias import BiasConfig, correct_bias
+    from tds_data.raw.deface import DefaceConfig, face_region, remove_face
+    from tds_data.raw.pipeline import PreparedStudy, RawConfig, prepare_raw, reference_of
+    from tds_data.raw.plan import NativeSequence, Plan, load_plan, save_plan, to_native, to_prepared
+    from tds_data.raw.register import RegisterConfig, Registration, register_affine, register_rigid
+    from tds_data.raw.resampling import resample_shares, resample_to
+    from tds_data.raw.strip import StripConfig, find_brain, is_stripped
+
+__all__ = [
+    "BiasConfig",
+    "DefaceConfig",
+    "NativeSequence",
+    "Plan",
+    "PreparedStudy",
+    "RawConfig",
+    "RegisterConfig",
+    "Registration",
+    "StripConfig",
+    "atlas_brain",
+    "correct_bias",
+    "face_region",
+    "find_brain",
+    "is_stripped",
+    "load_atlas",
+    "load_plan",
+    "prepare_raw",
+    "reference_of",
+    "register_affine",
+    "register_rigid",
+    "remove_face",
+    "resample_shares",
+    "resample_to",
+    "save_plan",
+    "to_native",
+    "to_prepared",
+]
+
+_HOMES: Final = {
+    "atlas": ("atlas_brain", "load_atlas"),
+    "bias": ("BiasConfig", "correct_bias"),
+    "deface": ("DefaceConfig", "face_region", "remove_face"),
+    "pipeline": ("PreparedStudy", "RawConfig", "prepare_raw", "reference_of"),
+    "plan": ("NativeSequence", "Plan", "load_plan", "save_plan", "to_native", "to_prepared"),
+    "register": ("RegisterConfig", "Registration", "register_affine", "register_rigid"),
+    "resampling": ("resample_shares", "resample_to"),
+    "strip": ("StripConfig", "find_brain", "is_stripped"),
+}
+
+
+def __getattr__(name: str) -> object:
+    home = next((module for module, names in _HOMES.items() if name in names), None)
+    if home is None:
+        message = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(message)
+    return getattr(import_module(f"{__name__}.{home}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
