@@ -7,7 +7,7 @@ artefact says so. nibabel reads them as its users do, `np.asanyarray(nib.load(fi
 Ours is measured one file after the other too, and side by side as `tds segment` reads them. Every run is a process of
 its own that loads the patient a few times and tells the median; the first time, which imports and fills the cache of
 the disk, is left out. Processor time is told beside wall time, because it suffers less from other load. The runs of
-all ways are interleaved. That all ways give the same voxels and affines is checked on every run. Needs `tds-data[fast]`.
+all ways are interleaved. That all ways give the same voxels and affines is checked each time. Needs `tds-data[fast]`.
 """
 
 import argparse
