@@ -78,6 +78,7 @@ def test_progress_tells_bytes_and_checks(release: Release, tmp_path: Path) -> No
     assert all(0 <= done <= total for done, total, _ in told)
     words = [what for _, _, what in told]
     assert words[0].startswith("Task99_Test.tar: ")
+    assert words[-1] == "unpacking Task99_Test.tar: 0.3 MB of 0.3 MB"
     assert any(what.startswith("checking Task99_Test.tar: 0.3 MB of 0.3 MB") for what in words)
 
 

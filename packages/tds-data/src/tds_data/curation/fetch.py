@@ -16,7 +16,7 @@ from typing import Any, Final
 from tds_data.atomic import check_target
 from tds_data.curation._http import check_url
 from tds_data.curation._json_file import write_json
-from tds_data.curation._meter import Meter, Progress
+from tds_data.curation._meter import Meter, Progress, in_bytes
 from tds_data.curation._run_lock import run_lock
 from tds_data.curation._transfer import Transfer, TransferOptions
 from tds_data.curation.archives import unpack_archive
@@ -154,10 +154,14 @@ class _Fetch:
         check_target(self.folder)
         hashes, notes = self._bring(known)
         self._write_record(hashes)
-        unpacked = unpack_archive(self.archive, self.folder, progress=self.progress)
+        unpacked = unpack_archive(self.archive, self.folder, progress=self._tell_unpacking)
         if not self.options.keeps_archive:
             self.archive.unlink()
         return Fetched(folder=self.folder, record=self.record, notes=(*notes, *unpacked.notes), **asdict(hashes))
+
+    def _tell_unpacking(self, done: int, total: int, name: str) -> None:
+        if self.progress is not None:
+            self.progress(done, total, f"unpacking {name}: {in_bytes(done)} of {in_bytes(total)}")
 
     def _bring(self, known: _Hashes | None) -> tuple[_Hashes, tuple[str, ...]]:
         """Have the archive in its place, verified."""

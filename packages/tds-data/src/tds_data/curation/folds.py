@@ -158,10 +158,7 @@ def make_folds(
     _check_names(manifest, config)
     volumes = volumes_ml if volumes_ml is not None else tumour_volumes_ml(manifest, workers=workers, progress=progress)
     usable = [c for c in manifest.cases if c.mask is not None and c.name not in config.left_out]
-    unmeasured = [case.name for case in usable if case.name not in volumes]
-    if unmeasured:
-        message = f"no volume is given for {unmeasured[0]!r}, which has a mask; give one for each case, or none"
-        raise FoldError(message)
+    _check_volumes(usable, volumes)
     held = {case.patient for case in manifest.cases if case.name in config.holdout}
     patients = _patients([case for case in usable if case.patient not in held], volumes, config.attribute)
     _check_patients(patients, config)
@@ -197,6 +194,13 @@ def _check_names(manifest: Manifest, config: FoldConfig) -> None:
         if names[name].mask is None:
             message = f"{name!r} is to be held out for a test and has no mask to test with; leave it out instead"
             raise FoldError(message)
+
+
+def _check_volumes(cases: Sequence[CaseEntry], volumes: Mapping[str, float]) -> None:
+    unmeasured = [case.name for case in cases if case.name not in volumes]
+    if unmeasured:
+        message = f"no volume is given for {unmeasured[0]!r}, which has a mask; give one for each case, or none"
+        raise FoldError(message)
 
 
 def _patients(cases: Sequence[CaseEntry], volumes: Mapping[str, float], attribute: str | None) -> list[_Patient]:
