@@ -27,7 +27,8 @@ def say_report(report: DatasetReport) -> None:
             ("clean", "without findings"),
         )
     )
-    output.say(f"{len(report.cases)} cases of layout {report.layout}, labels {report.scheme}: {shown}")
+    noun = "case" if len(report.cases) == 1 else "cases"
+    output.say(f"{len(report.cases)} {noun} of layout {report.layout}, labels {report.scheme}: {shown}")
     rows = [_row(_WHOLE, flag) for flag in report.flags]
     rows += [_row(case.name, flag) for case in report.cases for flag in case.flags]
     if rows:
