@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     )
     from tds_data.geometry import Box, bounding_box, from_canonical, resample, to_canonical
     from tds_data.labels import read_reference, translate_labels
-    from tds_data.nifti import read_many, read_shape, read_volume, read_volumes, write_volume
+    from tds_data.nifti import read_many, read_shape, read_volume, read_volumes, write_volume, write_volumes
     from tds_data.phantom import PhantomConfig, make_phantom
     from tds_data.preprocess import (
         Prepared,
@@ -122,6 +122,7 @@ __all__ = [
     "to_canonical",
     "translate_labels",
     "write_volume",
+    "write_volumes",
 ]
 
 _HOMES: Final = {
@@ -143,7 +144,7 @@ _HOMES: Final = {
     ),
     "geometry": ("Box", "bounding_box", "from_canonical", "resample", "to_canonical"),
     "labels": ("read_reference", "translate_labels"),
-    "nifti": ("read_many", "read_shape", "read_volume", "read_volumes", "write_volume"),
+    "nifti": ("read_many", "read_shape", "read_volume", "read_volumes", "write_volume", "write_volumes"),
     "phantom": ("PhantomConfig", "make_phantom"),
     "preprocess": (
         "Prepared",
