@@ -9,6 +9,8 @@ import pytest
 from tds_data import Case, Modality, Severity, Volume, check_case, load_case
 from tds_data.discover import discover
 from tds_data.quality.codes import CODES
+from tds_data.quality.intensities import clipped_flags, unusable_flags
+from tds_data.quality.sampling import SampledImage
 from tds_data.quality.structure import check_structure
 from tds_data.report import QualityFlag
 
@@ -255,3 +257,14 @@ def test_sequence_that_is_flat_where_both_cover_the_head_is_compared_with_none(t
     voxels[0, 0, 0] = 301
     flags = check_structure(changed(textured, T2, voxels))
     assert "SAME-SEQUENCE" not in {flag.code for flag in flags}
+
+
+def test_head_that_the_coarse_sample_misses_is_not_called_clipped() -> None:
+    for step in (1, 2):
+        voxels = np.zeros((200, 160, 160), np.int16)
+        voxels[1::2, 1::2, 1::2] = 100
+        voxels[::2, ::2, ::2] = 100 if step == 2 else 0
+        voxels[1, 1, 1] = 200
+        image = SampledImage.of("t1", Volume(voxels, np.eye(4)))
+        assert list(unusable_flags(image)) == []
+        assert list(clipped_flags(image)) == []
