@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from tds_data.phantoms.config import PhantomConfig
+    from tds_data.phantoms.dataset import PhantomSet, draw_config, write_phantoms
     from tds_data.phantoms.plan import TumourKind
     from tds_data.phantoms.synthesis import Acquisition, Phantom, make_phantom, synthesize
 
@@ -17,13 +18,17 @@ __all__ = [
     "Acquisition",
     "Phantom",
     "PhantomConfig",
+    "PhantomSet",
     "TumourKind",
+    "draw_config",
     "make_phantom",
     "synthesize",
+    "write_phantoms",
 ]
 
 _HOMES: Final = {
     "config": ("PhantomConfig",),
+    "dataset": ("PhantomSet", "draw_config", "write_phantoms"),
     "plan": ("TumourKind",),
     "synthesis": ("Acquisition", "Phantom", "make_phantom", "synthesize"),
 }

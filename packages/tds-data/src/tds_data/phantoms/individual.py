@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from tds_data.phantoms.exact import Float, exp, settled_array
+from tds_data.phantoms.exact import Float, exp, settled, settled_array
 from tds_data.phantoms.lattice import Lattice, Point, SmoothField
 
 Shifts = tuple[Float, Float, Float]
@@ -72,7 +72,7 @@ def draw_individual(rng: np.random.Generator, box: Lattice) -> Individual:
     """
     size = rng.uniform(0.855, 0.925) * rng.uniform(0.975, 1.025, size=3)
     turn = Rotation.from_rotvec(rng.normal(0.0, np.deg2rad(2.5), size=3)).as_matrix()
-    age = float(rng.beta(2.2, 1.8))
+    age = settled(float(rng.beta(2.2, 1.8)))
     bends = tuple(tuple((SmoothField.draw(rng, box, scale), mm) for scale, mm in _BENDS) for _ in range(3))
     wide = 0.36 * age + rng.uniform(-0.12, 0.1)
     ventricles = tuple(

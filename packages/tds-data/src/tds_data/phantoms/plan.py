@@ -117,15 +117,22 @@ def _choose_centre(rng: np.random.Generator, anatomy: Anatomy, radius_mm: float,
         y > 0, _FRONTAL_FLOOR_MM, np.where(lateral > _TEMPORAL_MM, _TEMPORAL_FLOOR_MM, _CENTRAL_FLOOR_MM)
     )
     weight = ((anatomy.white > _MOSTLY) & (z > floor_mm) & (lateral > _MIDLINE_MM)).astype(np.float64)
-    weight /= 1 + ((-anatomy.surface_mm - np.float32(0.95 * radius_mm)) / np.float32(5)) ** 4
+    weight /= 1 + _fourth_power(np.abs(anatomy.surface_mm + np.float32(0.95 * radius_mm)) / np.float32(5))
     places = _places_mm(anatomy)
     for other in taken:
-        apart = np.sqrt(((places - np.array(other)) ** 2).sum(axis=1))
-        weight *= np.clip(apart / 40, 0.001, 1) ** 4
+        away = places - np.array(other)
+        apart = np.sqrt(away[:, 0] ** 2 + away[:, 1] ** 2 + away[:, 2] ** 2)
+        weight *= _fourth_power(np.clip(apart / 40, 0.001, 1))
     odds = np.cumsum(np.rint(weight * 2**20).astype(np.int64))  # whole numbers, so that every machine adds alike
     chosen = int(np.searchsorted(odds, rng.integers(odds[-1]), side="right"))
     x_mm, y_mm, z_mm = (float(value) for value in places[chosen])
     return x_mm, y_mm, z_mm
+
+
+def _fourth_power(values: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Return a power by products, which unlike the function for any power are the same on every machine."""
+    square = values * values
+    return square * square
 
 
 def _places_mm(anatomy: Anatomy) -> NDArray[np.float64]:

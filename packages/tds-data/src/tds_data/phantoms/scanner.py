@@ -10,7 +10,17 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from tds_data.phantoms.exact import Float, Taps, along_axis, exp, filtered, gaussian_kernel, normals, settled_array
+from tds_data.phantoms.exact import (
+    Float,
+    Taps,
+    along_axis,
+    exp,
+    filtered,
+    gaussian_kernel,
+    normals,
+    settled,
+    settled_array,
+)
 from tds_data.phantoms.lattice import Lattice, SmoothField, cubic_taps, linear_taps
 from tds_data.phantoms.motion import Pose, blurred_by_motion, draw_poses
 from tds_data.phantoms.sequences import Protocol
@@ -53,8 +63,8 @@ def draw_scan(rng: np.random.Generator, *, noise: float, bias: float, motion: fl
     louder, stronger = np.exp(0.35 * np.clip(rng.normal(size=2), -2, 2))
     x, y, z = rng.uniform(0, 1, size=3)
     return Scan(
-        noise=noise * louder,
-        bias=bias * stronger,
+        noise=settled(noise * float(louder)),
+        bias=settled(bias * float(stronger)),
         blur_mm=float(rng.uniform(0.1, 0.35)),
         ringing=float(rng.uniform(0.02, 0.1)),
         poses=draw_poses(rng, motion),

@@ -75,6 +75,7 @@ class Phantom:
 
     Attributes:
         case: Sequences and reference mask.
+        reference: The same mask: labels 0 to 3.
         brain: Boolean array: the brain itself, wherever a stripping program would have cut.
         tissues: Fractions of `white`, `grey` and `fluid` as they would be without the lesions' own tissue, float32,
             each of the grid's shape; where the brain is not, all are 0.
@@ -83,6 +84,7 @@ class Phantom:
     """
 
     case: Case
+    reference: Volume
     brain: NDArray[np.bool_]
     tissues: Mapping[str, Float]
     cavity: NDArray[np.bool_]
@@ -114,10 +116,9 @@ def synthesize(config: PhantomConfig) -> Phantom:
             image = _picture(rng, body, modality, how)
             images[modality] = Volume(_stored(image, kept, how.gain), anatomy.lattice.ras_from_voxel)
             acquisitions[modality] = how
-    labels = growth.labels if kept is None else growth.labels * kept
-    reference = Volume(labels, anatomy.lattice.ras_from_voxel)
-    case = Case(name=f"phantom-{config.seed:04d}", images=images, reference=reference)
-    return _known(case, anatomy, growth, acquisitions)
+    if kept is not None:
+        growth = replace(growth, labels=growth.labels * kept, cavity=growth.cavity & kept)
+    return _known(f"phantom-{config.seed:04d}", images, patient.anatomy, growth, acquisitions)
 
 
 def make_phantom(config: PhantomConfig) -> Case:
@@ -172,14 +173,22 @@ def _stored(image: Float, kept: NDArray[np.bool_] | None, gain: float) -> NDArra
     return voxels if kept is None else voxels * kept
 
 
-def _known(case: Case, anatomy: Anatomy, growth: Growth, acquisitions: Mapping[Modality, Acquisition]) -> Phantom:
+def _known(
+    name: str,
+    images: Mapping[Modality, Volume],
+    anatomy: Anatomy,
+    growth: Growth,
+    acquisitions: Mapping[Modality, Acquisition],
+) -> Phantom:
+    reference = Volume(growth.labels, anatomy.lattice.ras_from_voxel)
     inside = anatomy.surface_mm < 0
     tissues = {
-        name: anatomy.spread(share * inside)
-        for name, share in (("white", anatomy.white), ("grey", anatomy.grey), ("fluid", anatomy.fluid))
+        tissue: anatomy.spread(share * inside)
+        for tissue, share in (("white", anatomy.white), ("grey", anatomy.grey), ("fluid", anatomy.fluid))
     }
     return Phantom(
-        case=case,
+        case=Case(name=name, images=images, reference=reference),
+        reference=reference,
         brain=anatomy.spread(anatomy.surface_mm, 1.0) < 0,
         tissues=tissues,
         cavity=growth.cavity,
