@@ -11,6 +11,7 @@ from tds_data.discover import discover
 from tds_data.quality.codes import CODES
 from tds_data.quality.intensities import clipped_flags, unusable_flags
 from tds_data.quality.sampling import SampledImage
+from tds_data.quality.slices import slice_flags
 from tds_data.quality.structure import check_structure
 from tds_data.report import QualityFlag
 
@@ -268,3 +269,17 @@ def test_head_that_the_coarse_sample_misses_is_not_called_clipped() -> None:
         image = SampledImage.of("t1", Volume(voxels, np.eye(4)))
         assert list(unusable_flags(image)) == []
         assert list(clipped_flags(image)) == []
+
+
+def test_slices_that_are_equal_at_the_sampled_voxels_alone_are_not_copies() -> None:
+    voxels = np.random.default_rng(2).integers(1, 900, (100, 100, 20)).astype(np.int16)
+    voxels[:, :, 7] = voxels[:, :, 6]
+    voxels[1, 1, 7] += 1
+    image = SampledImage.of("t1", Volume(voxels, np.diag([2.0, 2, 5, 1])))
+    assert list(slice_flags(image)) == []
+
+
+def test_few_grey_levels_are_not_a_window() -> None:
+    voxels = np.random.default_rng(2).integers(100, 120, (60, 60, 60)).astype(np.uint8)
+    image = SampledImage.of("t1", Volume(np.pad(voxels, 4), np.eye(4)))
+    assert list(clipped_flags(image)) == []

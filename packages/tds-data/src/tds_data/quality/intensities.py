@@ -31,7 +31,7 @@ def unusable_flags(sequence: SampledImage) -> Iterator[QualityFlag]:
     not_finite = _count_not_finite(single)
     if not_finite:
         message = f"{name} holds voxels that are NaN, infinite or beyond single precision; export the image again"
-        yield flag("NOT-FINITE", message, f"{not_finite} voxels", subject=name)
+        yield flag("NOT-FINITE", message, f"{not_finite} voxel{'s' if not_finite > 1 else ''}", subject=name)
         return
     mask = sequence.mask.ravel(order="K")
     if not sequence.filled:
