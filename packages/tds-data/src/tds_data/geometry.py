@@ -6,7 +6,6 @@ else is asked for. Labels are never interpolated: they are resampled as one indi
 """
 
 import math
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
@@ -15,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from tds_data.box import Box, Shape, bounding_box
 from tds_data.volume import Volume, VoxelArray
 
-Shape = tuple[int, int, int]
-"""Voxels along x, y, z."""
+__all__ = ["Box", "Interpolation", "Shape", "bounding_box", "from_canonical", "resample", "to_canonical"]
 
 _orientations: Final[Any] = nib.orientations  # nibabel's functions carry no annotations
 _SAME_SIZE: Final = 1e-6
@@ -60,47 +59,6 @@ def from_canonical(voxels: VoxelArray, grid: Volume) -> VoxelArray:
     canonical = _orientations.axcodes2ornt("RAS")
     back = _orientations.ornt_transform(canonical, there)
     return np.asarray(_orientations.apply_orientation(voxels, back))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Box:
-    """A half-open box of voxel indices.
-
-    Attributes:
-        start: First index along each axis.
-        stop: One past the last index along each axis.
-    """
-
-    start: Shape
-    stop: Shape
-
-    @property
-    def slices(self) -> tuple[slice, slice, slice]:
-        """The box as an index expression."""
-        x, y, z = (slice(a, b) for a, b in zip(self.start, self.stop, strict=True))
-        return x, y, z
-
-    @property
-    def shape(self) -> Shape:
-        """Voxels along each axis."""
-        x, y, z = (b - a for a, b in zip(self.start, self.stop, strict=True))
-        return x, y, z
-
-
-def bounding_box(mask: NDArray[np.bool_]) -> Box | None:
-    """Return the smallest box around the true voxels, or `None` if there is none.
-
-    Args:
-        mask: Boolean array of shape (x, y, z).
-    """
-    start, stop = [], []
-    for axis in range(3):
-        hits = np.flatnonzero(mask.any(axis=tuple(a for a in range(3) if a != axis)))
-        if hits.size == 0:
-            return None
-        start.append(int(hits[0]))
-        stop.append(int(hits[-1]) + 1)
-    return Box(start=(start[0], start[1], start[2]), stop=(stop[0], stop[1], stop[2]))
 
 
 def resample(

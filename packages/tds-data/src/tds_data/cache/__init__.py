@@ -7,10 +7,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from tds_data.cache.build import DamagePolicy, build_cache
+    from tds_data.cache.build import build_cache
     from tds_data.cache.cached_case import CachedCase, CaseArrays
     from tds_data.cache.config import CacheConfig
     from tds_data.cache.index import Cache, SkippedCase, open_cache
+    from tds_data.cache.policy import DamagePolicy
 
 __all__ = [
     "Cache",
@@ -24,10 +25,11 @@ __all__ = [
 ]
 
 _HOMES: Final = {
-    "build": ("DamagePolicy", "build_cache"),
+    "build": ("build_cache",),
     "cached_case": ("CachedCase", "CaseArrays"),
     "config": ("CacheConfig",),
     "index": ("Cache", "SkippedCase", "open_cache"),
+    "policy": ("DamagePolicy",),
 }
 
 

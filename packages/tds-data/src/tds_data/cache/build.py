@@ -6,23 +6,23 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import suppress
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tds_data.box import bounding_box
 from tds_data.cache._publish import atomic_file, clear_partials, write_error
 from tds_data.cache.cached_case import FOREGROUND_ORDER, CachedCase, read_case
-from tds_data.cache.case_file import write_case
-from tds_data.cache.config import FORMAT_VERSION, MAX_STEP, CacheConfig, digest
+from tds_data.cache.case_file import FORMAT_VERSION, write_case
+from tds_data.cache.config import MAX_STEP, CacheConfig, digest
 from tds_data.cache.index import CASE_SUFFIX, Cache, SkippedCase, index_document, read_index, write_index
+from tds_data.cache.policy import DamagePolicy
 from tds_data.case import Case
 from tds_data.datasets.load import load_entry
 from tds_data.datasets.manifest import CaseEntry, FileEntry, Manifest
 from tds_data.errors import CacheError, DamagedCache, DataError, SourceChanged, UnusableCase, VolumeWriteError
-from tds_data.geometry import bounding_box
 from tds_data.preprocess import prepare, prepare_reference, region_labels
 from tds_data.vocabulary import REGIONS
 
@@ -32,13 +32,6 @@ Progress = Callable[[int, int, str], None]
 _HALF: Final = 0.5
 
 logger = logging.getLogger(__name__)
-
-
-class DamagePolicy(StrEnum):
-    """What to do about a case that cannot be used."""
-
-    REFUSE = "refuse"
-    SKIP = "skip"
 
 
 def build_cache(

@@ -11,9 +11,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from tds_data.box import Box, Shape
 from tds_data.cache.case_file import ArrayPlace, check_arrays, read_header
 from tds_data.errors import DamagedCache
-from tds_data.geometry import Box, Shape
 from tds_data.vocabulary import Label, Modality, Region
 
 FOREGROUND_ORDER: Final = (Label.ED, Label.NCR, Label.ET)

@@ -28,6 +28,9 @@ from numpy.typing import NDArray
 
 from tds_data.errors import DamagedCache
 
+FORMAT_VERSION: Final = 1
+"""Version of the files of a cache and of the code that fills them; a cache of another version is made anew."""
+
 MAGIC: Final = b"TDSCASE1"
 ARRAYS: Final = {"image": "<i2", "labels": "|u1", "foreground": "<u4"}
 """The arrays of a file in their order, and their types."""

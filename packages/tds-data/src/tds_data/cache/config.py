@@ -8,12 +8,9 @@ from dataclasses import asdict, dataclass, field
 from types import MappingProxyType
 from typing import Any, Final
 
+from tds_data.cache.case_file import FORMAT_VERSION
 from tds_data.errors import CacheError
 from tds_data.preprocess import PreprocessConfig
-
-FORMAT_VERSION: Final = 1
-"""Version of the files of a cache and of the code that fills them; a cache of another version is made anew."""
-
 
 MAX_STEP: Final = 32767
 """The number that stands for the largest z-score."""

@@ -4,13 +4,16 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from tds_data.cache._publish import atomic_file
 from tds_data.cache.cached_case import CachedCase, read_case
-from tds_data.cache.config import FORMAT_VERSION, CacheConfig
-from tds_data.datasets.manifest import Manifest
+from tds_data.cache.case_file import FORMAT_VERSION
 from tds_data.errors import CacheError, DamagedCache, StaleCache
+
+if TYPE_CHECKING:  # they lead to what reads and resamples images, and a loader should not wait for it
+    from tds_data.cache.config import CacheConfig
+    from tds_data.datasets.manifest import Manifest
 
 INDEX_NAME: Final = "tds-cache.json"
 """The list of a cache's cases; written last."""
@@ -76,7 +79,7 @@ class Cache:
             case.verify()
 
 
-def open_cache(folder: Path, *, manifest: Manifest | None = None, config: CacheConfig | None = None) -> Cache:
+def open_cache(folder: Path, *, manifest: "Manifest | None" = None, config: "CacheConfig | None" = None) -> Cache:
     """Return a cache that is there, without making anything.
 
     Headers are checked here; arrays by `Cache.verify` and, case by case, when a loader first uses them.
@@ -138,7 +141,7 @@ def read_index(folder: Path) -> dict[str, Any]:
     return document
 
 
-def write_index(cache: Cache, config: CacheConfig) -> None:
+def write_index(cache: Cache, config: "CacheConfig") -> None:
     """Write a cache's list.
 
     Args:
@@ -153,7 +156,7 @@ def write_index(cache: Cache, config: CacheConfig) -> None:
         file.write(f"{text}\n".encode())
 
 
-def index_document(cache: Cache, config: CacheConfig) -> Mapping[str, Any]:
+def index_document(cache: Cache, config: "CacheConfig") -> Mapping[str, Any]:
     """Return a cache's list as plain JSON types.
 
     Args:

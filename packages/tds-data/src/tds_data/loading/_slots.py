@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tds_data.geometry import Shape
+from tds_data.box import Shape
 from tds_data.loading.augmentation.apply import Patch
 
 _PAGE = 4096

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from tds_data.box import Shape
 from tds_data.cache import DamagePolicy
 from tds_data.errors import LoadingError
-from tds_data.geometry import Shape
 from tds_data.loading.augmentation.config import STANDARD, AugmentConfig
 from tds_data.vocabulary import REGIONS, Region
 

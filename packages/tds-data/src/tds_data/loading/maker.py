@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from tds_data.box import Shape
 from tds_data.cache import CachedCase, DamagePolicy, SkippedCase
 from tds_data.errors import AugmentError, DamagedCache, LoadingError
-from tds_data.geometry import Shape
 from tds_data.loading.augmentation.apply import Patch, fill_patch
 from tds_data.loading.augmentation.config import AugmentConfig
 from tds_data.loading.augmentation.draw import draw

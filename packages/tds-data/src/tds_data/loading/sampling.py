@@ -6,8 +6,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from tds_data.box import Shape
 from tds_data.cache import CachedCase
-from tds_data.geometry import Shape
 from tds_data.vocabulary import Region
 
 _ORDER: Final = 1

@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from tds_data.box import Shape
 from tds_data.errors import AugmentError
-from tds_data.geometry import Shape
 from tds_data.loading.augmentation.config import AugmentConfig
 from tds_data.loading.augmentation.draw import draw
 from tds_data.loading.augmentation.intensity import apply_step

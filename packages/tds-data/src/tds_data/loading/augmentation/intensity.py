@@ -4,6 +4,7 @@ They do what MONAI's transforms of the same name do (AdjustContrast, GaussianSmo
 against them, but without copies, and without the seconds that importing MONAI takes in every worker.
 """
 
+import math
 from functools import singledispatch
 from typing import Final
 
@@ -93,17 +94,16 @@ def _gamma(step: Gamma, image: Tensor, workspace: Workspace) -> None:
         voxels = image[channel]
         if step.inverted:
             voxels.neg_()
-        deviation, mean = voxels.std(), voxels.mean()
+        mean, deviation = _centred(voxels)
         low, high = torch.aminmax(voxels)
         spread = (high - low).clamp(min=_SMALLEST)
         voxels.sub_(low).div_(spread).pow_(exponent)
         # The range is given back together with mean and deviation, in one pass.
-        new_deviation, new_mean = voxels.std(), voxels.mean()
+        _, new_deviation = _centred(voxels)
         gain = torch.where(new_deviation * spread > _SMALLEST, deviation / new_deviation.clamp(min=_SMALLEST), spread)
-        shift = mean - new_mean * gain
         if step.inverted:
-            gain, shift = -gain, -shift
-        voxels.mul_(gain).add_(shift)
+            gain, mean = -gain, -mean
+        voxels.mul_(gain).add_(mean)
 
 
 @apply_step.register
@@ -125,6 +125,13 @@ def _dropout(step: Dropout, image: Tensor, workspace: Workspace) -> None:
     del workspace
     for channel in step.channels:
         image[channel].zero_()
+
+
+def _centred(voxels: Tensor) -> tuple[Tensor, Tensor]:
+    """Subtract the mean in place; return it and the standard deviation, much faster than `torch.std_mean`."""
+    mean = voxels.mean()
+    deviation = torch.linalg.vector_norm(voxels.sub_(mean)) / math.sqrt(max(1, voxels.numel() - 1))
+    return mean, deviation
 
 
 def _polynomials(size: int, device: torch.device) -> Tensor:

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tds_data.geometry import Box, Shape
+from tds_data.box import Box, Shape
 from tds_data.loading.augmentation.filters import blur
 from tds_data.loading.augmentation.record import Mixing
 from tds_data.loading.augmentation.source import VoxelSource

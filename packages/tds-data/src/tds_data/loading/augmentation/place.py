@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from tds_data.geometry import Box, Shape
+from tds_data.box import Box, Shape
 from tds_data.loading.augmentation.filters import Taps, along_axes, cubic_spline, interpolate, taps
 from tds_data.loading.augmentation.record import IDENTITY, Elastic, Geometry
 from tds_data.loading.augmentation.source import VoxelSource

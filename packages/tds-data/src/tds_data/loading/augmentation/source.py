@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from tds_data.box import Box, Shape
 from tds_data.cache import CachedCase, CaseArrays
-from tds_data.geometry import Box, Shape
 
 Mirrored = tuple[bool, bool, bool]
 """Whether each of x, y, z is mirrored."""
