@@ -187,6 +187,14 @@ def test_nothing_is_written_through_a_link(refused: Callable[..., str], tmp_path
     assert list((tmp_path / "outside").iterdir()) == []
 
 
+@pytest.mark.parametrize("name", ["l/x", "l/new/x"])
+def test_no_link_and_no_folder_is_made_through_a_link(refused: Callable[..., str], tmp_path: Path, name: str) -> None:
+    (tmp_path / "outside").mkdir()
+    links = [("l", info("", tarfile.SYMTYPE, "../outside")), (name, info("", tarfile.SYMTYPE, "y"))]
+    assert f"'{name}' would lie behind 'l', a symbolic link" in refused(tar_of(tmp_path / "a.tar", *links))
+    assert list((tmp_path / "outside").iterdir()) == []
+
+
 @pytest.mark.parametrize("link", ["../x", "/etc/passwd", "later", "hard", "sym"])
 def test_hard_links_to_anything_but_an_earlier_file_are_refused(
     refused: Callable[..., str], tmp_path: Path, link: str

@@ -176,6 +176,10 @@ class _Job:
         for path, link in self.links.items():
             if PurePosixPath(link).is_absolute() or "\0" in link or not link:
                 raise ArchiveRefused(self.archive, f"{path!r} is a symbolic link to an absolute path or to nothing")
+            through = next((str(p) for p in PurePosixPath(path).parents if str(p) in self.links), None)
+            if through is not None:
+                reason = f"{path!r} would lie behind {through!r}, a symbolic link that leads anywhere until it is seen"
+                raise ArchiveRefused(self.archive, reason)
             place = self.folder / path
             place.parent.mkdir(parents=True, exist_ok=True)
             place.symlink_to(link)
