@@ -45,6 +45,10 @@ def image(
     return bytes(data)
 
 
+def voxels_of(seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 100, SHAPE).astype(np.int16)
+
+
 def opened(data: bytes, kind: type = nib.Nifti1Image) -> nib.Nifti1Image:
     return kind.from_bytes(data)
 
@@ -123,6 +127,27 @@ def test_files_of_one_type_and_scaling_are_joined_as_they_are_stored() -> None:
     joined = _recode.stack(parts, ["a", "b"])
     assert joined.numbers.dtype == np.int16
     assert float(joined.header["scl_slope"]) == 0.5
+
+
+def test_header_without_an_offset_means_voxels_right_after_it() -> None:
+    arrays = [voxels_of(seed) for seed in (1, 2)]
+    parts = []
+    for array in arrays:
+        data = bytearray(image(array))
+        data[108:112] = np.float32(0).tobytes()
+        parts.append(_recode.parse(bytes(data), PATH))
+    whole = opened(_recode.build(_recode.stack(parts, ["a", "b"])))
+    np.testing.assert_array_equal(whole.get_fdata(), np.stack(arrays, axis=-1))
+
+
+def test_qform_without_a_sign_is_understood() -> None:
+    data = bytearray(image(voxels_of(1), qform_only=True))
+    data[76:80] = np.float32(1).tobytes()
+    expected = opened(bytes(data)).affine
+    data[76:80] = np.float32(0).tobytes()
+    parts = [_recode.parse(bytes(data), PATH)] * 2
+    np.testing.assert_allclose(_recode.affine(parts[0]), expected)
+    assert opened(_recode.build(_recode.stack(parts, ["a", "b"]))).shape == (*SHAPE, 2)
 
 
 def test_a_fourth_axis_of_one_is_none() -> None:
@@ -222,7 +247,15 @@ def test_damaged_file_is_refused(data: bytes) -> None:
         _recode.parse(data, PATH)
 
 
-@pytest.mark.parametrize(("offset", "value"), [(40, b"\x03\0\xff\xff"), (70, b"\xff\x7f"), (108, b"\xff\xff\xff\xff")])
+@pytest.mark.parametrize(
+    ("offset", "value"),
+    [
+        (40, b"\x03\0\xff\xff"),
+        (70, b"\xff\x7f"),
+        (108, b"\xff\xff\xff\xff"),
+        (112, np.array([2, np.nan], np.float32).tobytes()),
+    ],
+)
 def test_damaged_header_is_refused(offset: int, value: bytes) -> None:
     data = bytearray(image(np.ones(SHAPE, np.int16)))
     data[offset : offset + len(value)] = value

@@ -6,6 +6,7 @@ that no rounding creeps in.
 
 import gzip
 import io
+import logging
 import math
 import zlib
 from collections.abc import Mapping, Sequence
@@ -32,6 +33,8 @@ _HEADER_BYTES: Final = 544
 _SPATIAL_AXES: Final = 3
 _SAME_PLACE_MM: Final = 1e-4
 _EXACT_IN_DOUBLE: Final = 2**53
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -92,7 +95,9 @@ def parse(data: bytes, path: Path) -> Stored:
     try:
         shape = tuple(int(n) for n in header.get_data_shape())
         dtype = header.get_data_dtype()
-        start = int(header.get_data_offset())
+        start = int(header.get_data_offset()) or int(header.single_vox_offset)  # as `open_image` has it
+        header["vox_offset"] = start
+        header.get_slope_inter()
     except (HeaderDataError, KeyError, ValueError, OverflowError) as error:
         raise VolumeReadError(path, f"its NIfTI header is damaged: {error}") from error
     wanted = math.prod(shape) * dtype.itemsize
@@ -121,7 +126,9 @@ def affine(stored: Stored) -> NDArray[np.float64]:
     Args:
         stored: What `parse` returned.
     """
-    place: NDArray[np.float64] = stored.header.get_best_affine()
+    header = stored.header.copy()
+    header.check_fix(logger=logger)  # as `open_image` does it: a sign of 0 in the qform means 1
+    place: NDArray[np.float64] = header.get_best_affine()
     return place
 
 
