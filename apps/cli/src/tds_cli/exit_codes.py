@@ -14,10 +14,13 @@ from tds_core.errors import MissingDependency as CoreMissingDependency
 from tds_data.errors import (
     DataError,
     DownloadFailed,
+    GridMismatch,
     LicenceNotAccepted,
     MissingDependency,
+    RefusedStudy,
     UnknownScheme,
     VolumeWriteError,
+    WeightsRefused,
 )
 
 SIGNAL_BASE: Final = 128
@@ -62,6 +65,13 @@ _WRITE_HINT: Final = "nothing half-written is left; run the command again with a
 _DOWNLOAD_HINT: Final = "no data set is there yet; do what the message says and run the command again"
 _LICENCE_HINT: Final = "read the licence, and add --accept-licence if you accept it"
 
+_RAW_HINT: Final = (
+    "nothing was written; if the study is raw, tds segment --prepare or tds data prepare registers its sequences and "
+    "strips the skull"
+)
+_SKULL_PRESENT: Final = "SKULL-PRESENT"
+_RAW_EXTRAS: Final = frozenset({"register", "strip"})
+
 _OUTPUT_HINT: Final = "files that the command made are complete; send stdout where it can be read or stored"
 
 # The first row that an error is an instance of decides, so leaves stand before their roots.
@@ -73,6 +83,7 @@ _ROWS: Final[tuple[tuple[tuple[type[BaseException], ...], ExitCode, str, str], .
         "out-of-memory",
         "close other programs, raise --max-ram or use a machine with more memory",
     ),
+    ((WeightsRefused,), ExitCode.MODEL_REFUSED, "model-refused", "nothing is done with weights that cannot be trusted"),
     ((DownloadFailed,), ExitCode.FAILED, "download-failed", _DOWNLOAD_HINT),
     ((LicenceNotAccepted,), ExitCode.USAGE, "licence-not-accepted", _LICENCE_HINT),
     ((VolumeWriteError, DicomWriteError, ReportError), ExitCode.FAILED, "write-failed", _WRITE_HINT),
@@ -110,10 +121,21 @@ def describe(error: BaseException) -> Failure:
         )
     for kinds, exit_code, code, hint in _ROWS:
         if isinstance(error, kinds):
-            return Failure(exit_code=exit_code, code=code, message=_message(error), hint=hint)
+            way_out = _way_out_for_raw(error) or hint
+            return Failure(exit_code=exit_code, code=code, message=_message(error), hint=way_out)
     message = f"unexpected {type(error).__name__}: {_message(error)}"
     hint = "this is a fault of the program; run it again with --verbose and report what it says"
     return Failure(exit_code=ExitCode.FAILED, code="unexpected", message=message, hint=hint)
+
+
+def _way_out_for_raw(error: BaseException) -> str | None:
+    """Return what to do where a study is raw and was to be prepared, or its preparation lacks something."""
+    is_raw = isinstance(error, RefusedStudy) and any(flag.code == _SKULL_PRESENT for flag in error.flags)
+    if is_raw or isinstance(error, GridMismatch):
+        return _RAW_HINT
+    if isinstance(error, MissingDependency) and error.extra in _RAW_EXTRAS:
+        return "pip install 'tds-cli[raw]' brings everything that raw studies need"
+    return None
 
 
 def _message(error: BaseException) -> str:

@@ -15,10 +15,12 @@ from tds_data.formats.names import Format, format_of, is_image_name
 from tds_data.labels import read_reference
 from tds_data.report import QualityFlag, Severity
 from tds_data.sequence_names import names_sequence
-from tds_data.study_files import StudyFiles, load_case
+from tds_data.study_files import StudyFiles, load_case, load_images
 from tds_data.vocabulary import Modality
+from tds_data.volume import Volume
 
 _DEPTH: Final = 4
+_DICOM_NAME: Final = "study"
 _PHANTOM_FILE: Final = re.compile(r"phantom-\d{4,}_")
 
 
@@ -52,6 +54,25 @@ class Study:
     case: Case
     notes: tuple[QualityFlag, ...] = ()
     phantom: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class RawStudy:
+    """What was read of a study that is yet to be registered and stripped.
+
+    Attributes:
+        name: A short label without patient identifiers.
+        images: Each sequence on its own grid.
+        reference: An expert's mask on the grid of one of them, if there is one.
+        notes: What had to be assumed, to be kept with the result.
+        prefix: What the files that come of it are to be named with, so that a phantom stays known as one.
+    """
+
+    name: str
+    images: Mapping[Modality, Volume]
+    reference: Volume | None = None
+    notes: tuple[QualityFlag, ...] = ()
+    prefix: str = ""
 
 
 def check_request(request: StudyRequest) -> None:
@@ -91,6 +112,20 @@ def read_study(request: StudyRequest) -> Study:
     return replace(study, case=replace(study.case, reference=read_reference(request.reference)))
 
 
+def read_raw_study(request: StudyRequest) -> RawStudy:
+    """Return the study at a path with each sequence where it was taken.
+
+    Args:
+        request: What to read.
+
+    Raises:
+        DataError: If it cannot be read or put together.
+        ClinicalError: If it is DICOM that cannot be read.
+    """
+    study = _raw_images(request) if holds_images(request.path) else _raw_dicom(request)
+    return study if request.reference is None else replace(study, reference=read_reference(request.reference))
+
+
 def holds_images(path: Path) -> bool:
     """Tell whether a path is an image by its name, or a folder with a study's images, at most three folders down.
 
@@ -128,16 +163,47 @@ def is_phantom(files: StudyFiles) -> bool:
 
 
 def _read_images(request: StudyRequest) -> Study:
+    files = _files(request)
+    return Study(case=load_case(files), notes=_assumed(files), phantom=is_phantom(files))
+
+
+def _raw_images(request: StudyRequest) -> RawStudy:
+    files = _files(request)
+    images, reference = load_images(files)
+    first = next(iter(files.images.values()))
+    match = _PHANTOM_FILE.match((first[0] if isinstance(first, tuple) else first).name)
+    prefix = match.group() if match is not None and is_phantom(files) else ""
+    return RawStudy(name=files.name, images=images, reference=reference, notes=_assumed(files), prefix=prefix)
+
+
+def _files(request: StudyRequest) -> StudyFiles:
     files = discover(request.path, assume=request.modality)
-    if request.reference is not None:
-        files = replace(files, reference=None)
-    notes = tuple(QualityFlag(code="ASSUMED", severity=Severity.INFO, message=note) for note in files.notes)
-    return Study(case=load_case(files), notes=notes, phantom=is_phantom(files))
+    return files if request.reference is None else replace(files, reference=None)
+
+
+def _assumed(files: StudyFiles) -> tuple[QualityFlag, ...]:
+    return tuple(QualityFlag(code="ASSUMED", severity=Severity.INFO, message=note) for note in files.notes)
 
 
 def _read_other(request: StudyRequest) -> Study:
     # pydicom is imported only where there may be DICOM to read.
-    from tds_clinical.dicom import looks_like_dicom, reading_notes, read_study as read_dicom  # noqa: I001, PLC0415
+    from tds_clinical.dicom import reading_notes, read_study as read_dicom  # noqa: I001, PLC0415
+
+    _check_dicom(request)
+    found = read_dicom(request.path, overrides=request.series)
+    return Study(case=found.case, notes=reading_notes(found))
+
+
+def _raw_dicom(request: StudyRequest) -> RawStudy:
+    from tds_clinical.dicom import read_sequences, reading_notes  # noqa: PLC0415  # as above
+
+    _check_dicom(request)
+    found = read_sequences(request.path, overrides=request.series)
+    return RawStudy(name=_DICOM_NAME, images=found.images, notes=reading_notes(found))
+
+
+def _check_dicom(request: StudyRequest) -> None:
+    from tds_clinical.dicom import looks_like_dicom  # noqa: PLC0415  # as above
 
     if not looks_like_dicom(request.path):
         message = (
@@ -148,5 +214,3 @@ def _read_other(request: StudyRequest) -> Study:
     if not request.path.is_dir():
         message = f"{request.path.name!r} is one DICOM file; give the folder that holds the whole study"
         raise StudyError(message)
-    found = read_dicom(request.path, overrides=request.series)
-    return Study(case=found.case, notes=reading_notes(found))

@@ -53,6 +53,20 @@ def load_case(files: StudyFiles) -> Case:
         LabelError: If the mask is in no known scheme.
         GridMismatch: If the sequences do not share one grid.
     """
+    images, mask = load_images(files)
+    return Case(name=files.name, images=images, reference=mask)
+
+
+def load_images(files: StudyFiles) -> tuple[dict[Modality, Volume], Volume | None]:
+    """Return the study's sequences, each on its own grid, and its mask if there is one, read side by side.
+
+    Args:
+        files: What `discover` returned.
+
+    Raises:
+        VolumeReadError: If a file cannot be read.
+        LabelError: If the mask is in no known scheme.
+    """
     several = {source[0] for source in files.images.values() if isinstance(source, tuple)}
     paths = dict.fromkeys(source[0] if isinstance(source, tuple) else source for source in files.images.values())
     with ThreadPoolExecutor(_MAX_READERS, thread_name_prefix="case") as pool:
@@ -69,4 +83,4 @@ def load_case(files: StudyFiles) -> Case:
     def volume(source: ImageSource) -> Volume:
         return read[source[0]][source[1]] if isinstance(source, tuple) else read[source][0]
 
-    return Case(name=files.name, images={m: volume(s) for m, s in files.images.items()}, reference=mask)
+    return {m: volume(s) for m, s in files.images.items()}, mask

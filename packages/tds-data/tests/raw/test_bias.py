@@ -57,3 +57,16 @@ def test_what_cannot_be_corrected_is_refused(clean: Volume, brain: Volume) -> No
         correct_bias(clean, brain.with_voxels(np.zeros(brain.shape, np.uint8)))
     with pytest.raises(VoxelError, match="constant"):
         correct_bias(clean.with_voxels(np.ones(clean.shape)), brain)
+
+
+def test_a_large_oedema_stays_bright(head: Head, brain: Volume) -> None:
+    flair = head(Modality.FLAIR, spacing_mm=(3.0, 3.0, 4.0), noise=3.0)
+    places = np.moveaxis(np.indices(flair.shape), 0, -1) @ flair.ras_from_voxel[:3, :3].T + flair.ras_from_voxel[:3, 3]
+    oedema = (np.linalg.norm(places - (32, -10, 35), axis=-1) < 26) & (brain.voxels > 0)
+    rest = (brain.voxels > 0) & ~oedema
+    image = flair.with_voxels(np.where(oedema, 560, flair.voxels).astype(np.float32))
+
+    def contrast(volume: Volume) -> float:
+        return float(volume.voxels[oedema].mean() / volume.voxels[rest].mean()) - 1
+
+    assert contrast(correct_bias(image, brain)) > 0.7 * contrast(image)

@@ -30,6 +30,9 @@ OfModality = Annotated[Modality | None, typer.Option("--modality", help="What a 
 Series = Annotated[
     list[str] | None, typer.Option("--series", metavar="MODALITY=SERIES", help="DICOM series (number or UID) to use.")
 ]
+Prepare = Annotated[
+    bool, typer.Option("--prepare", help="The study is raw: register its sequences and strip the skull first.")
+]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an earlier result in OUT.")]
 
 
@@ -40,6 +43,7 @@ def segment(  # noqa: PLR0913  # a command's parameters are its options
     reference: Reference = None,
     modality: OfModality = None,
     series: Series = None,
+    prepare: Prepare = False,
     overwrite: Overwrite = False,
     model: ModelFolder = None,
     trust: Trust = None,
@@ -50,7 +54,8 @@ def segment(  # noqa: PLR0913  # a command's parameters are its options
 ) -> None:
     """Segment the tumour in one study.
 
-    The sequences T1, T1ce, T2 and FLAIR, or some of them, are expected registered and skull-stripped.
+    The sequences T1, T1ce, T2 and FLAIR, or some of them, are expected registered and skull-stripped, unless --prepare
+    is given; then the mask lies on the raw T1ce (or else the first sequence there is).
     """
     start = time.perf_counter()
     logs.set_verbosity(verbose=verbose)
@@ -67,7 +72,10 @@ def segment(  # noqa: PLR0913  # a command's parameters are its options
     from tds_cli.summary import summarise  # noqa: PLC0415  # as above
 
     request = SegmentRequest(
-        study=what, model=ModelRequest(folder=model, trusted=trusted, device=device), max_bytes=max_bytes
+        study=what,
+        model=ModelRequest(folder=model, trusted=trusted, device=device),
+        max_bytes=max_bytes,
+        is_raw=prepare,
     )
     with (
         output.progress_on_stderr() as progress,

@@ -3,10 +3,18 @@
 from tds_clinical.dicom.identify import SequenceGuess, identify_sequence
 from tds_clinical.dicom.notes import reading_notes
 from tds_clinical.dicom.series import FolderScan, SeriesFiles, SliceFile, read_series_headers, scan_folder
-from tds_clinical.dicom.study import DicomStudy, IdentifiedSeries, looks_like_dicom, read_study
+from tds_clinical.dicom.study import (
+    DicomSequences,
+    DicomStudy,
+    IdentifiedSeries,
+    looks_like_dicom,
+    read_sequences,
+    read_study,
+)
 from tds_clinical.dicom.volume import read_series
 
 __all__ = [
+    "DicomSequences",
     "DicomStudy",
     "FolderScan",
     "IdentifiedSeries",
@@ -15,6 +23,7 @@ __all__ = [
     "SliceFile",
     "identify_sequence",
     "looks_like_dicom",
+    "read_sequences",
     "read_series",
     "read_series_headers",
     "read_study",

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from tds_clinical.dicom._tags import text
-from tds_clinical.dicom.study import DicomStudy
+from tds_clinical.dicom.study import DicomSequences, DicomStudy
 from tds_data.report import QualityFlag, Severity
 
 SERIES_READ: Final = "SERIES-READ"
@@ -13,16 +13,16 @@ FILES_IGNORED: Final = "FILES-IGNORED"
 FRAME_OF_REFERENCE: Final = "FRAME-OF-REFERENCE"
 
 
-def reading_notes(study: DicomStudy) -> tuple[QualityFlag, ...]:
+def reading_notes(study: DicomStudy | DicomSequences) -> tuple[QualityFlag, ...]:
     """Return which series was read as what, which were passed over, and what speaks against using them together.
 
     Args:
-        study: What `read_study` returned.
+        study: What `read_study` or `read_sequences` returned.
     """
     return tuple(_notes(study))
 
 
-def _notes(study: DicomStudy) -> Iterator[QualityFlag]:
+def _notes(study: DicomStudy | DicomSequences) -> Iterator[QualityFlag]:
     for entry in study.series:
         if entry.modality is not None:
             yield _info(SERIES_READ, f"{entry.files.label} was read as {entry.modality}")
@@ -41,7 +41,7 @@ def _notes(study: DicomStudy) -> Iterator[QualityFlag]:
         yield QualityFlag(code=FRAME_OF_REFERENCE, severity=Severity.WARNING, message=message, value=str(len(frames)))
 
 
-def _frames_of_reference(study: DicomStudy) -> set[str]:
+def _frames_of_reference(study: DicomStudy | DicomSequences) -> set[str]:
     chosen = (entry.files for entry in study.series if entry.modality is not None)
     return {text(file.header, "FrameOfReferenceUID") for files in chosen for file in files.slices} - {""}
 

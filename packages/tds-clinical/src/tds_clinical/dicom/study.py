@@ -47,6 +47,21 @@ class IdentifiedSeries:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class DicomSequences:
+    """The sequences of a study, each on its own grid.
+
+    Attributes:
+        images: What was read, in model order.
+        series: Every MR series of the folder, by rising number, with what was picked and why.
+        ignored: Number of files that are no MR images.
+    """
+
+    images: Mapping[Modality, Volume]
+    series: tuple[IdentifiedSeries, ...]
+    ignored: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class DicomStudy:
     """A study read from DICOM.
 
@@ -80,6 +95,22 @@ def read_study(folder: Path, *, overrides: Mapping[Modality, str] | None = None)
         GeometryNotSupported: If a chosen series cannot become a volume.
         GridMismatch: If the sequences do not share one grid.
     """
+    found = read_sequences(folder, overrides=overrides)
+    case = Case(name=_CASE_NAME, images=_aligned(found.images))
+    return DicomStudy(case=case, series=found.series, ignored=found.ignored)
+
+
+def read_sequences(folder: Path, *, overrides: Mapping[Modality, str] | None = None) -> DicomSequences:
+    """Return the T1, T1ce, T2 and FLAIR sequences of one study as they are, for a raw study that is yet to be prepared.
+
+    Args:
+        folder: One study of one patient, in any folder structure; other files are ignored.
+        overrides: Series number or Series Instance UID to read as a sequence, whatever its header says.
+
+    Raises:
+        ClinicalError: As `read_study`.
+        SequenceNotFound: If no series is one of the four sequences.
+    """
     scan = scan_folder(folder)
     chosen = _overridden(scan.series, overrides or {})
     guesses = {series.uid: identify_sequence(series.header) for series in scan.series}
@@ -99,7 +130,7 @@ def read_study(folder: Path, *, overrides: Mapping[Modality, str] | None = None)
     for entry in identified:
         _LOG.info("series number=%s read_as=%s reason=%s", entry.files.number, entry.modality, entry.guess.reason)
     images = {modality: read_series(picked[modality]) for modality in MODALITIES if modality in picked}
-    return DicomStudy(case=Case(name=_CASE_NAME, images=_aligned(images)), series=identified, ignored=scan.ignored)
+    return DicomSequences(images=images, series=identified, ignored=scan.ignored)
 
 
 def looks_like_dicom(path: Path) -> bool:

@@ -19,6 +19,9 @@ from tds_data.case import Case
 from tds_data.errors import RegistrationFailed, SequenceNotFound
 from tds_data.geometry import Interpolation, to_canonical
 from tds_data.preprocess import foreground
+from tds_data.raw._hdbet_weights import weights_file
+from tds_data.raw._itk import load_itk
+from tds_data.raw._networks import load_openvino
 from tds_data.raw.atlas import load_atlas
 from tds_data.raw.bias import BiasConfig, correct_bias
 from tds_data.raw.deface import DefaceConfig, remove_face
@@ -140,6 +143,7 @@ def prepare_raw(
     reference = reference_of(images, config.reference)
     for modality, volume in images.items():
         foreground(volume.voxels, name=modality)
+    _check_extras(images, reference, config)
     work = _Work(images=images, reference=reference, config=config, cache=cache, progress=progress)
     with work.stage("register"):
         registrations = work.register()
@@ -168,6 +172,17 @@ def prepare_raw(
         notes=tuple(work.notes),
         seconds=work.seconds,
     )
+
+
+def _check_extras(images: Mapping[Modality, Volume], reference: Modality, config: RawConfig) -> None:
+    """Ask for what will be needed before minutes of work, not after."""
+    if config.atlas or config.deface:
+        load_atlas()
+    if config.atlas or config.deface or config.bias or (config.register and len(images) > 1):
+        load_itk()
+    if not is_stripped(images[reference]):
+        load_openvino()
+        weights_file(0)
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
