@@ -269,6 +269,13 @@ def test_tumour_is_what_the_scheme_calls_so(tmp_path: Path, scheme: str, expecte
     assert told == [(1, 1, "measuring tumours")]
 
 
+def test_what_nnunet_ignores_is_no_tumour(tmp_path: Path) -> None:
+    labels = np.repeat(np.uint8([1, 2]), 500).reshape(10, 10, 10)
+    manifest = manifest_of(tmp_path, [masked(tmp_path, "a", labels)], "custom")
+    manifest = replace(manifest, labels={"ET": (1,), "ignore": (2,)})
+    assert tumour_volumes_ml(manifest) == {"a": 2.0}
+
+
 def test_masks_are_measured_when_no_volumes_are_given(tmp_path: Path) -> None:
     cases = []
     for number in range(4):

@@ -55,3 +55,17 @@ def test_nnunet_accepts_the_regions_that_are_written_for_it(make: SimpleNamespac
     assert int(manager.convert_probabilities_to_segmentation(regions).item()) == 1
     regions[1] = 0
     assert int(manager.convert_probabilities_to_segmentation(regions).item()) == 2
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_nnunet_accepts_regions_beside_a_label_that_it_ignores(make: SimpleNamespace, tmp_path: Path) -> None:
+    from nnunetv2.utilities.label_handling.label_handling import LabelManager  # noqa: PLC0415  # heavy
+
+    from tds_data.datasets import convert_dataset, index_dataset  # noqa: PLC0415  # as above
+
+    labels = {"background": 0, "whole tumor": [1, 2], "enhancing tumor": 2, "ignore": 3}
+    source = index_dataset(make.nnunet(tmp_path / "start", labels=labels, regions_class_order=[1, 2]))
+    convert_dataset(source, tmp_path / "out", "nnunet")
+    document = json.loads((tmp_path / "out" / "dataset.json").read_text(encoding="utf-8"))
+    manager = LabelManager(document["labels"], regions_class_order=document["regions_class_order"])
+    assert (manager.ignore_label, document["regions_class_order"]) == (3, [1, 2])

@@ -7,13 +7,13 @@ import numpy as np
 
 from tds_data.datasets._pool import Progress, run_all
 from tds_data.datasets.manifest import CaseEntry, FileEntry, Manifest
-from tds_data.datasets.schemes import find_scheme, whole_numbers
+from tds_data.datasets.schemes import IGNORED, find_scheme, whole_numbers
 from tds_data.errors import DatasetError
 from tds_data.formats.images import open_image
 from tds_data.volume import Volume
 
 _TUMOUR: Final = "tumour"
-_NO_TUMOUR: Final = frozenset({"RC", "liver"})
+_NO_TUMOUR: Final = frozenset({"RC", "liver", IGNORED})
 _DIGITS: Final = 3  # of millilitres, one cubic millimetre: further ones differ between machines
 
 
@@ -22,7 +22,8 @@ def tumour_volumes_ml(
 ) -> dict[str, float]:
     """Return the millilitres of tumour in each case that has a mask, to a cubic millimetre.
 
-    Where one label is called tumour (cancer, lesion), it alone counts. Otherwise all labels do but resection cavities.
+    Where one label is called tumour (cancer, lesion), it alone counts. Otherwise all labels do but resection cavities
+    and what nnU-Net ignores.
 
     Args:
         manifest: The data set.

@@ -25,6 +25,9 @@ CUSTOM_SCHEME: Final = "custom"
 NO_SCHEME: Final = "none"
 """Scheme of a data set without masks."""
 
+IGNORED: Final = "ignore"
+"""nnU-Net's label for voxels that nobody judged; it is no tissue."""
+
 _MAX_SHOWN: Final = 5
 
 BRATS_LABELS: Final[Mapping[str, Label]] = MappingProxyType({"NCR": Label.NCR, "ED": Label.ED, "ET": Label.ET})

@@ -12,7 +12,7 @@ from tds_data.datasets._jobs import NIFTI, Job, Plan
 from tds_data.datasets._patients import patient_of
 from tds_data.datasets._tree import image_suffix
 from tds_data.datasets.manifest import Manifest
-from tds_data.datasets.schemes import LabelScheme
+from tds_data.datasets.schemes import IGNORED, LabelScheme
 from tds_data.datasets.targets._channels import channel_names, divided
 from tds_data.datasets.targets._numbering import consecutive, named_scheme, renumbering, scheme_of, told
 from tds_data.errors import ConversionRefused
@@ -111,7 +111,8 @@ def _regions_order(manifest: Manifest, labels: Mapping[str, int | list[int]], ne
 
     Where it does not choose, this is a number of the region that none of the later ones has.
     """
-    regions = [numbers if isinstance(numbers, list) else [numbers] for numbers in labels.values()]
+    counted = (numbers for name, numbers in labels.items() if name != IGNORED)
+    regions = [numbers if isinstance(numbers, list) else [numbers] for numbers in counted]
     try:
         own = json.loads(manifest.attributes.get(REGIONS_ORDER, "[]"))
         order = [new[number] for number in own]
