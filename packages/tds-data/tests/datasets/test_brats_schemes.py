@@ -95,6 +95,12 @@ def test_year_in_a_folder_decides(
     assert scheme(make, tmp_path / folder, *sets) == expected
 
 
+@pytest.mark.parametrize("folder", ["downloads-2024", "2024-05-01", "heads_2023"])
+def test_year_that_is_not_of_a_release_decides_nothing(folder: str, make: SimpleNamespace, tmp_path: Path) -> None:
+    with pytest.raises(SchemeUndecided):
+        scheme(make, tmp_path / folder, (PED, (1, 2, 3)))
+
+
 def test_year_may_stand_in_a_folder_below_the_root(make: SimpleNamespace, tmp_path: Path) -> None:
     assert scheme(make, tmp_path, (["BraTS-PEDs2024/BraTS-PED-00001-000"], (1, 2, 3))) == "brats-ped-2024"
 

@@ -1,8 +1,8 @@
 """How the masks of a BraTS-like data set number tissues, decided once for the whole set.
 
 The number 4 is the enhancing tumour up to 2021, the resection cavity in the post-treatment sets from 2024 on, and the
-oedema in the paediatric sets from 2024 on. Names, the year in the names of folders and the numbers that occur anywhere
-in the set decide; where they do not, the set is refused until somebody says which scheme it has.
+oedema in the paediatric sets from 2024 on. Names, the year in the names of folders called after BraTS and the numbers
+that occur anywhere in the set decide; where they do not, the set is refused until somebody says which scheme it has.
 """
 
 import re
@@ -32,7 +32,7 @@ def decide_scheme(drafts: Sequence[Draft], values: Mapping[str, frozenset[int]],
     Args:
         drafts: The cases.
         values: The numbers that occur in the mask of each case, by the case's name; cases without a mask are absent.
-        root: Name of the set's folder, which may tell the year.
+        root: Name of the set's folder, which may tell the release's year.
 
     Raises:
         SchemeUndecided: If several schemes, or none, agree with the names and the numbers.
@@ -114,7 +114,8 @@ def _kind(draft: Draft) -> str:
 
 def _year(drafts: Sequence[Draft], root: str) -> int | None:
     folders = {part for draft in drafts for place in draft.images.values() for part in place.path.split("/")[:-2]}
-    years = {int(match[0]) for text in {root, *folders} for match in [_YEAR.search(text)] if match}
+    releases = {text for text in {root, *folders} if "brats" in text.lower()}  # other years may be of a download
+    years = {int(match[0]) for text in releases for match in [_YEAR.search(text)] if match}
     return years.pop() if len(years) == 1 else None
 
 
