@@ -1,3 +1,4 @@
+import json
 import errno
 import os
 import shutil
@@ -52,6 +53,18 @@ def test_brats_becomes_the_decathlons_task_01(source: Manifest, tmp_path: Path) 
     flair = nib.load(tmp_path / "start/BraTS2021_00001/BraTS2021_00001_flair.nii.gz")
     np.testing.assert_array_equal(whole.get_fdata()[..., 0], flair.get_fdata())
     np.testing.assert_array_equal(whole.affine, flair.affine)
+
+
+def test_channels_of_brain_mri_come_in_the_order_of_task_01(make: SimpleNamespace, tmp_path: Path) -> None:
+    manifest = index_dataset(make.nnunet(tmp_path / "start"))
+    assert list(manifest.cases[0].images) == ["t1", "t1ce", "t2", "flair"]
+    convert_dataset(manifest, tmp_path / "out", "decathlon")
+    document = json.loads((tmp_path / "out/dataset.json").read_text(encoding="utf-8"))
+    assert document["modality"] == {"0": "FLAIR", "1": "T1", "2": "T1ce", "3": "T2"}
+    whole = nib.load(tmp_path / "out/imagesTr/a_001.nii.gz").get_fdata()
+    for number, channel in enumerate((3, 0, 1, 2)):
+        source = nib.load(tmp_path / f"start/imagesTr/a_001_{channel:04d}.nii.gz").get_fdata()
+        np.testing.assert_array_equal(whole[..., number], source)
 
 
 def test_new_names_and_old_names_of_brats_follow_the_scheme(source: Manifest, tmp_path: Path) -> None:

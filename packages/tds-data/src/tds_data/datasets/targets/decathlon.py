@@ -37,6 +37,8 @@ def plan(manifest: Manifest, wanted: str | None) -> Plan:
     source = scheme_of(manifest)
     scheme = _numbering(source, wanted)
     channels = channel_names(manifest, NAME, TASK01_CHANNELS)
+    if set(channels) <= set(TASK01_CHANNELS):  # programs for Task01 take its order for granted
+        channels = {key: channels[key] for key in TASK01_CHANNELS if key in channels}
     training, testing, notes = divided(manifest)
     table = renumbering(source, scheme)
     jobs: list[Job] = []
