@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from tds_data.datasets import index_dataset, load_entry
+from tds_data.datasets._tree import Tree
 from tds_data.errors import DatasetError, LabelError, LayoutNotRecognised
 
 
@@ -271,6 +272,22 @@ def test_hecktor_in_one_folder_for_each_case_is_read(make: SimpleNamespace, tmp_
     found = index_dataset(tmp_path)
     assert found.cases[0].mask is not None
     assert found.problems == ()
+
+
+def test_hecktor_lists_each_folder_as_often_for_many_cases_as_for_few(
+    make: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make.hecktor(tmp_path)
+    looked: list[str] = []
+    images = Tree.images
+    monkeypatch.setattr(Tree, "images", lambda tree, folder: looked.append(folder) or images(tree, folder))
+    index_dataset(tmp_path)
+    few = len(looked)
+    for number in range(10, 20):
+        (tmp_path / "imagesTs" / f"USZ-{number:03d}__CT.nii.gz").write_bytes(b"x")
+    looked.clear()
+    assert len(index_dataset(tmp_path).cases) == 13
+    assert len(looked) == few
 
 
 def test_hecktor_files_twice_are_told(make: SimpleNamespace, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ Images lie in `imagesTr` and `imagesTs` and masks in `labelsTr` (2022), or all o
 
 import re
 from collections import defaultdict
+from collections.abc import Mapping
 from typing import Final
 
 from tds_data.datasets._cases_table import with_csv
@@ -46,10 +47,11 @@ def read(tree: Tree) -> Found:
             if key in images:
                 problems.append(f"{folder}/{name}: there are two files for {match['part']}; keep one of them")
             images[key] = Place(path=f"{folder}/{name}" if folder else name)
+    stems = {folder: _by_stem(tree, folder) for folder in tree.by_folder}
     drafts = []
     for (folder, case), images in found.items():
         try:
-            drafts.append(_draft(tree, folder, case, images))
+            drafts.append(_draft(stems, folder, case, images))
         except DatasetError as error:
             problems.append(str(error))
     return Found(
@@ -61,13 +63,22 @@ def read(tree: Tree) -> Found:
     )
 
 
-def _draft(tree: Tree, folder: str, case: str, images: dict[str, Place]) -> Draft:
+def _by_stem(tree: Tree, folder: str) -> Mapping[str, list[str]]:
+    """Return the names of a folder's images without a look at each of them for each case."""
+    names: dict[str, list[str]] = defaultdict(list)
+    for name in tree.images(folder):
+        names[image_stem(name)].append(name)
+    return dict(names)
+
+
+def _draft(stems: Mapping[str, Mapping[str, list[str]]], folder: str, case: str, images: dict[str, Place]) -> Draft:
     parent, _, last = folder.rpartition("/")
     labels = {"imagesTr": "labelsTr", "imagesTs": "labelsTs"}.get(last)
     place = folder if labels is None else f"{parent}/{labels}".removeprefix("/")
     # HECKTOR's own page writes CHUM-001 for images and CHUM_001 for masks.
-    names = {case, case.replace("-", "_")}
-    masks = [f"{place}/{name}".removeprefix("/") for name in tree.images(place) if image_stem(name) in names]
+    names = dict.fromkeys((case, case.replace("-", "_")))
+    known = stems.get(place, {})
+    masks = [f"{place}/{name}".removeprefix("/") for stem in names for name in known.get(stem, ())]
     if len(masks) > 1:
         message = f"{masks[0]!r} and {masks[1]!r} are both masks of {case!r}; keep one of them"
         raise DatasetError(message)

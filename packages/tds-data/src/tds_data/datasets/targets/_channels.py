@@ -48,7 +48,8 @@ def divided(manifest: Manifest) -> tuple[list[CaseEntry], list[CaseEntry], tuple
         manifest: The data set.
     """
     training = [c for c in manifest.cases if c.attributes.get(SPLIT) != TEST and c.mask is not None]
-    testing = [c for c in manifest.cases if c not in training]
+    names = {case.name for case in training}
+    testing = [c for c in manifest.cases if c.name not in names]
     moved = [case.name for case in testing if case.attributes.get(SPLIT) != TEST]
     note = f"{len(moved)} cases without a mask are put with the test cases, {moved[0]!r} among them" if moved else ""
     return training, testing, (note,) if note else ()

@@ -54,17 +54,18 @@ def plan(manifest: Manifest, wanted: str | None) -> Plan:
     table = renumbering(source, scheme)
     subjects = _subjects(manifest.cases)
     jobs: list[Job] = []
-    for case, (subject, session) in _sessions(manifest.cases, subjects).items():
+    sessions = _sessions(manifest.cases, subjects)
+    for case in manifest.cases:
+        subject, session = sessions[case.name]
         folder = f"sub-{subject}" if session is None else f"sub-{subject}/ses-{session}"
         start = folder.replace("/", "_")
-        for key, file in manifest.case(case).images.items():
+        for key, file in case.images.items():
             kind, end = _ENDS[key]
             target = f"{folder}/{kind}/{start}_{end}{_suffix(file)}"
-            jobs.append(Job(target=target, sources=(file,), owner=case))
-        mask = manifest.case(case).mask
-        if mask is not None:
-            target = f"{_MASKS}/{folder}/anat/{start}_dseg{_suffix(mask)}"
-            jobs.append(Job(target=target, sources=(mask,), owner=case, table=table, scheme=source.name))
+            jobs.append(Job(target=target, sources=(file,), owner=case.name))
+        if case.mask is not None:
+            target = f"{_MASKS}/{folder}/anat/{start}_dseg{_suffix(case.mask)}"
+            jobs.append(Job(target=target, sources=(case.mask,), owner=case.name, table=table, scheme=source.name))
     texts = _texts(manifest, subjects)
     if source.values:
         texts[f"{_MASKS}/dseg.tsv"] = labels_table(scheme.values)
