@@ -1,5 +1,5 @@
-import json
 import errno
+import json
 import os
 import shutil
 import signal
