@@ -5,7 +5,7 @@ import numpy as np
 import pydicom
 import pytest
 
-from tds_clinical.dicom import identify_sequence, looks_like_dicom, read_series_headers, read_study
+from tds_clinical.dicom import identify_sequence, looks_like_dicom, read_sequences, read_series_headers, read_study
 from tds_clinical.errors import AmbiguousSeries, GeometryNotSupported, NoImages, SeriesNotFound
 from tds_clinical.testing import ClassicSeriesOptions, write_classic_series, write_classic_study
 from tds_data.case import Case
@@ -160,6 +160,17 @@ def test_different_grids_are_refused(volume: Volume, tmp_path: Path) -> None:
     write_classic_series(moved, tmp_path / "t2", ClassicSeriesOptions(series_number=2, modality=Modality.T2))
     with pytest.raises(GridMismatch, match="register and resample"):
         read_study(tmp_path)
+
+
+def test_raw_sequences_stay_on_their_own_grids(volume: Volume, tmp_path: Path) -> None:
+    write_classic_series(volume, tmp_path / "t1", ClassicSeriesOptions(series_number=1))
+    moved = Volume(volume.voxels, volume.ras_from_voxel + np.eye(4, k=3) * 2.0)
+    write_classic_series(moved, tmp_path / "t2", ClassicSeriesOptions(series_number=2, modality=Modality.T2))
+    found = read_sequences(tmp_path)
+    assert list(found.images) == [Modality.T1, Modality.T2]
+    assert found.images[Modality.T1].same_grid(volume)
+    assert found.images[Modality.T2].same_grid(moved)
+    assert [entry.modality for entry in found.series] == [Modality.T1, Modality.T2]
 
 
 def test_a_folder_of_dicom_looks_like_dicom(study_folder: Path) -> None:
