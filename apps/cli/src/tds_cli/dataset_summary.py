@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from tds_cli import output
+from tds_cli.errors import UsageFault
 from tds_data.datasets import Conversion, Manifest, find_scheme, index_dataset, read_manifest
+from tds_data.errors import DatasetError
 
 _MAX_SHOWN: Final = 10
 
@@ -26,16 +28,31 @@ def open_dataset(  # passes on what `tds data index` takes
         source: A manifest or a folder.
         layout: Layout of the folder; recognised if `None`.
         scheme: Label scheme of the folder's masks; found out if `None`.
-        strict: Whether a problem in the folder refuses it.
+        strict: Whether a problem in the data set refuses it.
         workers: How many files to hash at a time.
         progress: Told after each file.
 
     Raises:
-        DatasetError: If the folder cannot be indexed or the manifest not be read.
+        UsageFault: If there is nothing at the path, or a manifest is to be read as a layout or scheme.
+        DatasetError: If the folder cannot be indexed or the manifest not be read, or `strict` meets a problem.
     """
+    if not source.exists():
+        message = f"there is no file or folder {str(source)!r}; check the path"
+        raise UsageFault(message)
     if source.is_file():
-        return read_manifest(source)
+        return _read_manifest(source, layout=layout, scheme=scheme, strict=strict)
     return index_dataset(source, layout=layout, scheme=scheme, strict=strict, workers=workers, progress=progress)
+
+
+def _read_manifest(path: Path, *, layout: str | None, scheme: str | None, strict: bool) -> Manifest:
+    if layout is not None or scheme is not None:
+        message = "the layout and the scheme of a manifest are in it; leave those options out, or give its folder"
+        raise UsageFault(message)
+    manifest = read_manifest(path)
+    if strict and manifest.problems:
+        message = f"the manifest lists {len(manifest.problems)} files or cases that cannot be taken: "
+        raise DatasetError(message + manifest.problems[0])
+    return manifest
 
 
 def summary(manifest: Manifest) -> dict[str, Any]:

@@ -7,7 +7,8 @@ from typing import Any
 
 from tds_cli import output
 from tds_cli.errors import UsageFault
-from tds_data.curation import Folds, read_folds
+from tds_cli.target_file import check_target_file
+from tds_data.curation import Folds, read_folds, read_nnunet_splits
 from tds_data.datasets import Manifest
 from tds_data.errors import FoldError
 
@@ -21,25 +22,20 @@ def check_targets(out: Path, nnunet: Path | None, *, overwrite: bool) -> None:
         overwrite: Whether earlier ones may be replaced.
 
     Raises:
-        UsageFault: If a folder is missing, a file is there that may not be replaced, or both are one.
+        UsageFault: If a folder is missing or cannot be written to, a file is there that may not be replaced, or both
+            are one.
     """
     targets = [out] if nnunet is None else [out, nnunet]
     for target in targets:
-        if not target.absolute().parent.is_dir():
-            message = f"there is no folder {str(target.absolute().parent)!r}; make it first"
-            raise UsageFault(message)
         if target.is_dir() or (target.exists() and not overwrite):
             message = f"{str(target)!r} exists; choose another name or add --overwrite to replace a file"
             raise UsageFault(message)
     if nnunet is not None and out.absolute() == nnunet.absolute():
         message = "-o and --nnunet name the same file; choose two"
         raise UsageFault(message)
-    if out.exists():
-        try:
-            read_folds(out)
-        except FoldError as error:
-            message = f"{str(out)!r} holds no folds, so it is not replaced; choose another name"
-            raise UsageFault(message) from error
+    check_target_file(out, what="folds", read=read_folds)
+    if nnunet is not None:
+        check_target_file(nnunet, what="splits of nnU-Net", read=read_nnunet_splits)
 
 
 def known_volumes(out: Path, manifest: Manifest) -> Mapping[str, float] | None:

@@ -15,6 +15,7 @@ from tds_data.curation import (
     Folds,
     make_folds,
     read_folds,
+    read_nnunet_splits,
     tumour_volumes_ml,
     write_folds,
     write_nnunet_splits,
@@ -248,6 +249,15 @@ def test_splits_of_nnunet_have_every_case_once_for_validation(folds: Folds, tmp_
     assert sorted(name for split in splits for name in split["val"]) == ["0", "1", "2", "3"]
     for split in splits:
         assert sorted(split["train"] + split["val"]) == ["0", "1", "2", "3"]
+    read = read_nnunet_splits(tmp_path / "splits_final.json")
+    assert read == tuple((folds.training(number), fold) for number, fold in enumerate(folds.folds))
+
+
+@pytest.mark.parametrize("text", ["{", "{}", "[1]", '[{"train": []}]', '[{"train": [], "val": [1]}]'])
+def test_what_are_no_splits_of_nnunet_are_refused(text: str, tmp_path: Path) -> None:
+    (tmp_path / "splits_final.json").write_text(text)
+    with pytest.raises(FoldError):
+        read_nnunet_splits(tmp_path / "splits_final.json")
 
 
 def masked(root: Path, name: str, labels: np.ndarray, index: int | None = None) -> CaseEntry:

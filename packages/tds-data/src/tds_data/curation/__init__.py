@@ -4,14 +4,15 @@ Names are loaded when they are first used. `tds_data.curation.fetch.fetch` is fo
 shares.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
+
+from tds_data._lazy import lazy_names
 
 if TYPE_CHECKING:
     from tds_data.curation._transfer import TransferOptions
     from tds_data.curation.archives import ArchiveLimits, Unpacked, unpack_archive
     from tds_data.curation.fetch import Fetched, FetchOptions
-    from tds_data.curation.fold_files import read_folds, write_folds, write_nnunet_splits
+    from tds_data.curation.fold_files import read_folds, read_nnunet_splits, write_folds, write_nnunet_splits
     from tds_data.curation.folds import FoldConfig, Folds, make_folds
     from tds_data.curation.leaks import Leak, LeakKind, find_leaks, refuse_leaks
     from tds_data.curation.releases import CC_BY_SA_4, DECATHLON, Licence, Release
@@ -34,6 +35,7 @@ __all__ = [
     "find_leaks",
     "make_folds",
     "read_folds",
+    "read_nnunet_splits",
     "refuse_leaks",
     "tumour_volumes_ml",
     "unpack_archive",
@@ -41,25 +43,17 @@ __all__ = [
     "write_nnunet_splits",
 ]
 
-_HOMES: Final = {
-    "_transfer": ("TransferOptions",),
-    "archives": ("ArchiveLimits", "Unpacked", "unpack_archive"),
-    "fetch": ("FetchOptions", "Fetched"),
-    "fold_files": ("read_folds", "write_folds", "write_nnunet_splits"),
-    "folds": ("FoldConfig", "Folds", "make_folds"),
-    "leaks": ("Leak", "LeakKind", "find_leaks", "refuse_leaks"),
-    "releases": ("CC_BY_SA_4", "DECATHLON", "Licence", "Release"),
-    "tumour_volume": ("tumour_volumes_ml",),
-}
 
-
-def __getattr__(name: str) -> object:
-    home = next((module for module, names in _HOMES.items() if name in names), None)
-    if home is None:
-        message = f"module {__name__!r} has no attribute {name!r}"
-        raise AttributeError(message)
-    return getattr(import_module(f"{__name__}.{home}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "_transfer": ("TransferOptions",),
+        "archives": ("ArchiveLimits", "Unpacked", "unpack_archive"),
+        "fetch": ("FetchOptions", "Fetched"),
+        "fold_files": ("read_folds", "read_nnunet_splits", "write_folds", "write_nnunet_splits"),
+        "folds": ("FoldConfig", "Folds", "make_folds"),
+        "leaks": ("Leak", "LeakKind", "find_leaks", "refuse_leaks"),
+        "releases": ("CC_BY_SA_4", "DECATHLON", "Licence", "Release"),
+        "tumour_volume": ("tumour_volumes_ml",),
+    },
+)

@@ -57,6 +57,25 @@ def write_nnunet_splits(folds: Folds, path: Path) -> None:
     _write(path, splits)
 
 
+def read_nnunet_splits(path: Path) -> tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]:
+    """Return the cases to train on and to validate with, for each fold in nnU-Net's file.
+
+    Args:
+        path: A `splits_final.json`.
+
+    Raises:
+        FoldError: If it cannot be read or holds anything else.
+    """
+    try:
+        splits = load_document(path)
+    except ManifestError as error:
+        raise FoldError(str(error)) from error
+    if not isinstance(splits, list) or not all(isinstance(s, dict) and set(s) == {"train", "val"} for s in splits):
+        message = f"{path.name!r} is no list of folds with 'train' and 'val' each; make it again"
+        raise FoldError(message)
+    return tuple((_names(split["train"], "train"), _names(split["val"], "val")) for split in splits)
+
+
 def read_folds(path: Path, *, manifest: Manifest | None = None) -> Folds:
     """Return the split that a file holds.
 

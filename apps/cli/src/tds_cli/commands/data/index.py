@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from tds_cli import logs, output
+from tds_cli.errors import UsageFault
 from tds_cli.options import AsJson, Verbose
 
 
@@ -52,8 +53,14 @@ def index(  # noqa: PLR0913  # a command's parameters are its options
     """Recognise a data set's layout, hash its files and write a manifest of its cases."""
     logs.set_verbosity(verbose=verbose)
     from tds_cli.dataset_summary import say_summary, summary  # noqa: PLC0415  # keeps `tds --help` quick
-    from tds_data.datasets import index_dataset, write_manifest  # noqa: PLC0415  # as above
+    from tds_cli.target_file import check_target_file  # noqa: PLC0415  # as above
+    from tds_data.datasets import index_dataset, read_manifest, write_manifest  # noqa: PLC0415  # as above
 
+    if not folder.is_dir():
+        message = f"there is no folder {str(folder)!r}; check the path"
+        raise UsageFault(message)
+    if out is not None:
+        check_target_file(out, what="manifest", read=read_manifest)
     with output.progress_on_stderr() as progress:
         manifest = index_dataset(
             folder,
