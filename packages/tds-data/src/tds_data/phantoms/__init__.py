@@ -5,8 +5,9 @@ it; a scanner is simulated from tissues' relaxation times to noise. Phantoms are
 pre-training. A figure measured on one says nothing about patients.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
+
+from tds_data._lazy import lazy_names
 
 if TYPE_CHECKING:
     from tds_data.phantoms.config import PhantomConfig
@@ -26,21 +27,13 @@ __all__ = [
     "write_phantoms",
 ]
 
-_HOMES: Final = {
-    "config": ("PhantomConfig",),
-    "dataset": ("PhantomSet", "draw_config", "write_phantoms"),
-    "plan": ("TumourKind",),
-    "synthesis": ("Acquisition", "Phantom", "make_phantom", "synthesize"),
-}
 
-
-def __getattr__(name: str) -> object:
-    home = next((module for module, names in _HOMES.items() if name in names), None)
-    if home is None:
-        message = f"module {__name__!r} has no attribute {name!r}"
-        raise AttributeError(message)
-    return getattr(import_module(f"{__name__}.{home}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "config": ("PhantomConfig",),
+        "dataset": ("PhantomSet", "draw_config", "write_phantoms"),
+        "plan": ("TumourKind",),
+        "synthesis": ("Acquisition", "Phantom", "make_phantom", "synthesize"),
+    },
+)

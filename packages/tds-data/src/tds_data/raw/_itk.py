@@ -3,7 +3,6 @@
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib import import_module
 from typing import Any, Final
 
 import numpy as np
@@ -24,9 +23,10 @@ def load_itk() -> Any:  # noqa: ANN401  # SimpleITK carries no annotations
         MissingDependency: If it is not installed.
     """
     try:
-        return import_module("SimpleITK")
+        import SimpleITK  # noqa: PLC0415  # an extra
     except ImportError as error:
         raise MissingDependency("SimpleITK", "register") from error
+    return SimpleITK
 
 
 @contextmanager

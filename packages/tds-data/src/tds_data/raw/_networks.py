@@ -7,7 +7,6 @@ import os
 import shutil
 import sys
 from collections.abc import Callable
-from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
@@ -34,9 +33,10 @@ def load_openvino() -> Any:  # noqa: ANN401  # OpenVINO carries no annotations
         MissingDependency: If it is not installed.
     """
     try:
-        return import_module("openvino")
+        import openvino  # noqa: PLC0415  # an extra
     except ImportError as error:
         raise MissingDependency("openvino", "strip") from error
+    return openvino
 
 
 def cached_model(folder: Path | None, name: str, convert: Callable[[], Any]) -> Any:  # noqa: ANN401  # as above
