@@ -16,6 +16,7 @@ import pytest
 import tds_data
 from tds_data import PreprocessConfig, prepare, to_canonical
 from tds_data.cache import Cache, CacheConfig, build_cache, open_cache
+from tds_data.cache import _publish as publish_module
 from tds_data.cache import build as build_module
 from tds_data.cache.index import INDEX_NAME
 from tds_data.datasets import CaseEntry, Manifest, load_entry, write_manifest
@@ -278,13 +279,30 @@ b.build_cache(read_manifest(Path({str(tmp_path / "manifest.json")!r})), Path({st
 def test_another_runs_half_written_file_is_left_alone(data_set: MakeSet, at_3_mm: CacheConfig, tmp_path: Path) -> None:
     manifest = data_set(1)
     folder = build_cache(manifest, tmp_path / "cache", at_3_mm).folder
-    host = build_module.clear_partials.__globals__["_host"]()
+    host = publish_module._host()
     kept = [f".partial-{os.getppid()}-{host}-abc", ".partial-1-00000000-abc", ".partial-x"]
     for name in kept:
         (folder / name).touch()
     (folder / "notes.txt").touch()
     build_cache(manifest, folder, at_3_mm)
     assert {*kept, "notes.txt"} <= {p.name for p in folder.iterdir()}
+
+
+@pytest.mark.parametrize("error", [PermissionError, OverflowError])
+def test_half_written_file_of_a_process_that_cannot_be_asked_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+) -> None:
+    def refuse(*_: int) -> None:
+        raise error
+
+    host = publish_module._host()
+    path = tmp_path / f".partial-1-{host}-abc"
+    path.touch()
+    monkeypatch.setattr(os, "kill", refuse)
+    publish_module.clear_partials(tmp_path)
+    assert path.exists()
+    monkeypatch.setattr(os, "name", "other")
+    assert publish_module._is_running(1)
 
 
 def as_nobody(action: Callable[[], None]) -> int:

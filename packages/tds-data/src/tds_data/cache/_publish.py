@@ -44,8 +44,6 @@ def atomic_file(path: Path) -> Iterator[IO[bytes]]:
         finally:
             with suppress(OSError):
                 partial.unlink(missing_ok=True)
-    except VolumeWriteError:
-        raise
     except OSError as error:
         raise write_error(path, error) from error
 

@@ -4,6 +4,7 @@ Each has a pipe of its own and a list of the tasks it was given, so that what a 
 to its successor: nothing is lost, and nothing is made twice that was answered before.
 """
 
+import gc
 import logging
 import multiprocessing
 import os
@@ -207,6 +208,7 @@ def _serve(connection: Connection, inherited: list[Connection], work: Work, pare
     for other in inherited:
         other.close()  # or the pipe would stay open when the main process has gone
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the main process decides
+    gc.freeze()  # to look through inherited objects would copy the pages that they share
     torch.set_num_threads(1)
     try:
         while True:

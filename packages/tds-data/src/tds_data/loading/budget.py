@@ -13,7 +13,7 @@ from tds_data.loading.config import LoaderMeans, PatchConfig
 
 _FLOAT_BYTES: Final = 4
 _STEP_BYTES: Final = 2
-_PROCESS_BYTES: Final = 64 << 20
+_PROCESS_BYTES: Final = 48 << 20
 """What a worker process takes before it holds a voxel: pages of the interpreter that it no longer shares."""
 _SCRATCH_CHANNELS: Final = 7
 _LEAST_SLOTS: Final = 3

@@ -1,8 +1,9 @@
 """Which patches are made, and with what means."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
 from types import MappingProxyType
+from typing import Any
 
 from tds_data.box import Shape
 from tds_data.cache import DamagePolicy
@@ -55,6 +56,15 @@ class PatchConfig:
             raise LoadingError(message)
         object.__setattr__(self, "region_weights", MappingProxyType(weights))
         object.__setattr__(self, "on_damage", DamagePolicy(self.on_damage))
+
+    def __reduce__(self) -> tuple[Callable[[dict[str, Any]], "PatchConfig"], tuple[dict[str, Any]]]:
+        """Tell pickle what to call: a read-only mapping cannot be pickled."""
+        values = {entry.name: getattr(self, entry.name) for entry in fields(self)}
+        return _patch_config, ({**values, "region_weights": dict(self.region_weights)},)
+
+
+def _patch_config(values: dict[str, Any]) -> PatchConfig:
+    return PatchConfig(**values)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
