@@ -1,9 +1,9 @@
 """JSON files that are whole or absent."""
 
 import json
-import os
 from pathlib import Path
-from uuid import uuid4
+
+from tds_data.formats._whole_file import replace_whole
 
 
 def write_json(path: Path, document: object) -> None:
@@ -16,13 +16,5 @@ def write_json(path: Path, document: object) -> None:
     Raises:
         OSError: If it cannot be written.
     """
-    partial = path.with_name(f".{path.name}.partial-{os.getpid()}-{uuid4().hex[:8]}")
     text = json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False)
-    try:
-        with partial.open("x", encoding="utf-8") as file:
-            file.write(f"{text}\n")
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    replace_whole(path, f"{text}\n".encode())

@@ -5,8 +5,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from tds_data.datasets._paths import check_relative
+from tds_data.datasets._tree import Tree
 from tds_data.datasets.schemes import scheme_of_values, tissues_of
-from tds_data.errors import DatasetError, LabelError
+from tds_data.errors import DatasetError, LabelError, ManifestError
 from tds_data.sequence_names import alias
 
 DATASET_JSON: Final = "dataset.json"
@@ -40,6 +42,28 @@ def read_description(path: Path) -> dict[str, Any]:
         message = f"{path.name!r} is no JSON object; take it from the original again"
         raise DatasetError(message)
     return document
+
+
+def listed_file(tree: Tree, path: object) -> str:
+    """Return the path of a file that a `dataset.json` lists, in its shortest form.
+
+    Args:
+        tree: What lies in the data set's folder.
+        path: As it is written there.
+
+    Raises:
+        DatasetError: If it leaves the folder or is not there.
+    """
+    plain = str(path).removeprefix("./")
+    try:
+        check_relative(plain)
+    except ManifestError as error:
+        message = f"dataset.json lists a file that cannot be taken: {error}"
+        raise DatasetError(message) from error
+    if plain not in tree.known:
+        message = f"dataset.json lists {plain!r}, which is not there"
+        raise DatasetError(message)
+    return plain
 
 
 def channels_of(document: Mapping[str, Any]) -> dict[str, str]:

@@ -12,6 +12,8 @@ from tds_data.datasets import _recode
 from tds_data.datasets._tree import image_suffix
 from tds_data.datasets.manifest import FileEntry, Manifest
 from tds_data.errors import ConversionRefused, DatasetError, LabelError, VolumeReadError
+from tds_data.formats._inflate import Container
+from tds_data.formats._whole_file import packed
 
 NIFTI: Final = frozenset({".nii", ".nii.gz"})
 """Suffixes between which only the packing differs."""
@@ -151,7 +153,7 @@ def _linked(path: Path, target: Path) -> bool:
 
 
 def _write(target: Path, plain: bytes) -> None:
-    target.write_bytes(_recode.pack(plain) if target.name.endswith(".gz") else plain)
+    target.write_bytes(packed(plain, Container.GZIP) if target.name.endswith(".gz") else plain)
 
 
 def _checked_bytes(manifest: Manifest, entry: FileEntry) -> bytes:

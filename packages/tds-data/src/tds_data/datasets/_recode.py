@@ -22,13 +22,11 @@ from numpy.typing import NDArray
 
 from tds_data.datasets.schemes import renumber, whole_numbers
 from tds_data.errors import ConversionRefused, VolumeReadError
+from tds_data.formats._unpack import GZIP_MAGIC
 from tds_data.volume import VoxelArray
 
 _Header: TypeAlias = Any  # nibabel's header classes carry no annotations
 _HEADERS: Final[dict[int, Any]] = {348: nib.Nifti1Header, 540: nib.Nifti2Header}
-_GZIP_MAGIC: Final = b"\x1f\x8b"
-_GZIP_FORMAT: Final = 31  # zlib's number for a gzip container, here without a name or a time
-_COMPRESSION_LEVEL: Final = 3
 _HEADER_BYTES: Final = 544
 _SPATIAL_AXES: Final = 3
 _SAME_PLACE_MM: Final = 1e-4
@@ -63,22 +61,13 @@ def unpack(data: bytes, path: Path, limit: int = -1) -> bytes:
     Raises:
         VolumeReadError: If the gzip data is damaged.
     """
-    if not data.startswith(_GZIP_MAGIC):
+    if not data.startswith(GZIP_MAGIC):
         return data if limit < 0 else data[:limit]
     try:
         with gzip.GzipFile(fileobj=io.BytesIO(data)) as stream:
             return stream.read(limit)
     except (OSError, EOFError, zlib.error) as error:
         raise VolumeReadError(path, f"its gzip data is damaged ({error}); copy it again") from error
-
-
-def pack(data: bytes) -> bytes:
-    """Return data as gzip; the same data always gives the same bytes.
-
-    Args:
-        data: Anything.
-    """
-    return zlib.compress(data, _COMPRESSION_LEVEL, _GZIP_FORMAT)
 
 
 def parse(data: bytes, path: Path) -> Stored:

@@ -14,10 +14,10 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, TypeVar
-from uuid import uuid4
 
 from tds_data.datasets._paths import check_relative, resolve_below
 from tds_data.errors import ManifestError, VolumeWriteError
+from tds_data.formats._whole_file import replace_whole
 
 MANIFEST_VERSION: Final = "1.0"
 """Version of the JSON form; the major number changes when a reader of the old form would break."""
@@ -191,19 +191,10 @@ def write_manifest(manifest: Manifest, path: Path) -> None:
     Raises:
         VolumeWriteError: If it cannot be written.
     """
-    folder = path.resolve().parent
-    partial = path.with_name(f".{path.name}.partial-{os.getpid()}-{uuid4().hex[:8]}")
     try:
-        root = Path(os.path.relpath(manifest.root.resolve(), folder)).as_posix()
+        root = Path(os.path.relpath(manifest.root.resolve(), path.resolve().parent)).as_posix()
         text = json.dumps({**_document(manifest), "root": root}, indent=1, ensure_ascii=False)
-        try:
-            with partial.open("x", encoding="utf-8") as file:
-                file.write(f"{text}\n")
-                file.flush()
-                os.fsync(file.fileno())
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
+        replace_whole(path, f"{text}\n".encode())
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise VolumeWriteError(path, reason) from error

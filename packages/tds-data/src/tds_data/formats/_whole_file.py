@@ -33,15 +33,28 @@ def write_whole(path: Path, data: bytes) -> None:
     Raises:
         VolumeWriteError: If it cannot be written; nothing is left of it.
     """
-    partial = path.with_name(f".{path.name}.partial-{os.getpid()}-{uuid4().hex[:8]}")
     try:
-        try:
-            with partial.open("xb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
+        replace_whole(path, data)
     except OSError as error:
         raise VolumeWriteError(path, error.strerror or str(error)) from error
+
+
+def replace_whole(path: Path, data: bytes) -> None:
+    """Do as `write_whole`, and leave it to the caller to say what went wrong.
+
+    Args:
+        path: The target, in a folder that exists; an existing file is replaced.
+        data: The content.
+
+    Raises:
+        OSError: If it cannot be written; nothing is left of it.
+    """
+    partial = path.with_name(f".{path.name}.partial-{os.getpid()}-{uuid4().hex[:8]}")
+    try:
+        with partial.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)

@@ -14,14 +14,14 @@ from tds_data.datasets._dataset_json import (
     kept_attributes,
     labels_of,
     licence_of,
+    listed_file,
     read_description,
     scheme_of_labels,
 )
 from tds_data.datasets._drafts import SPLIT, TEST, Draft, Found, Place
-from tds_data.datasets._paths import check_relative
 from tds_data.datasets._patients import patient_of
 from tds_data.datasets._tree import Tree, image_stem
-from tds_data.errors import DatasetError, ManifestError, VolumeReadError
+from tds_data.errors import DatasetError, VolumeReadError
 from tds_data.nifti import read_shape
 
 NAME: Final = "decathlon"
@@ -97,7 +97,7 @@ def _draft(tree: Tree, entry: object, channels: tuple[str, ...], attributes: Map
     if named is None:
         message = f"dataset.json lists {str(entry)[:80]!r}, which names no image"
         raise DatasetError(message)
-    image = _present(tree, named)
+    image = listed_file(tree, named)
     label = entry.get("label") if isinstance(entry, dict) else None
     name = image_stem(image.rpartition("/")[2])
     shape = read_shape(tree.root / image)
@@ -106,17 +106,5 @@ def _draft(tree: Tree, entry: object, channels: tuple[str, ...], attributes: Map
         message = f"{image!r} has shape {shape}, and dataset.json names {len(channels)} channels"
         raise DatasetError(message)
     places = {key: Place(path=image, index=None if count == 1 else i) for i, key in enumerate(channels)}
-    mask = Place(path=_present(tree, label.removeprefix("./"))) if isinstance(label, str) else None
+    mask = Place(path=listed_file(tree, label)) if isinstance(label, str) else None
     return Draft(name=name, patient=patient_of(name), images=places, mask=mask, attributes=attributes)
-
-
-def _present(tree: Tree, path: str) -> str:
-    try:
-        check_relative(path)
-    except ManifestError as error:
-        message = f"dataset.json lists a file that cannot be taken: {error}"
-        raise DatasetError(message) from error
-    if path not in tree.known:
-        message = f"dataset.json lists {path!r}, which is not there"
-        raise DatasetError(message)
-    return path

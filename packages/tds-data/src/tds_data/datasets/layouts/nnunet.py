@@ -16,14 +16,13 @@ from tds_data.datasets._dataset_json import (
     kept_attributes,
     labels_of,
     licence_of,
+    listed_file,
     read_description,
     scheme_of_labels,
 )
 from tds_data.datasets._drafts import SPLIT, TEST, Draft, Found, Place
-from tds_data.datasets._paths import check_relative
 from tds_data.datasets._patients import patient_of
 from tds_data.datasets._tree import Tree
-from tds_data.errors import DatasetError, ManifestError
 
 NAME: Final = "nnunet"
 """What the layout is called."""
@@ -119,23 +118,11 @@ def _listed(tree: Tree, listed: Mapping[str, Any], channels: tuple[str, ...], pr
     drafts = []
     for case, entry in listed.items():
         try:
-            places = [Place(path=_present(tree, path)) for path in entry["images"]]
+            places = [Place(path=listed_file(tree, path)) for path in entry["images"]]
             images = dict(zip(channels, places, strict=True))
-            mask = Place(path=_present(tree, entry["label"])) if entry.get("label") else None
+            mask = Place(path=listed_file(tree, entry["label"])) if entry.get("label") else None
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             problems.append(f"{case}: dataset.json lists files that cannot be taken ({error})")
             continue
         drafts.append(Draft(name=case, patient=patient_of(case), images=images, mask=mask))
     return drafts
-
-
-def _present(tree: Tree, path: object) -> str:
-    plain = str(path).removeprefix("./")
-    try:
-        check_relative(plain)
-    except ManifestError as error:
-        raise DatasetError(str(error)) from error
-    if plain not in tree.known:
-        message = f"{plain!r} is not there"
-        raise DatasetError(message)
-    return plain
