@@ -3,6 +3,8 @@
 Checked by `sphinx-build -n -W docs docs/_build`: every reference leads somewhere and there is no warning.
 """
 
+import re
+from importlib import import_module
 from importlib.metadata import version as installed_version
 from typing import Final
 
@@ -31,6 +33,7 @@ napoleon_use_rtype = False
 # Literal blocks in docstrings are trees and tables; examples with prompts are known as Python by their prompts.
 highlight_language = "none"
 
+_RAISES: Final = re.compile(r":raises (\w+):(.*)")
 _NOT_OURS: Final = r"(?:collections|datetime|enum|logging|numbers|np|numpy|pathlib|PIL|pydicom|types|typing)\..+"
 
 nitpick_ignore = [
@@ -51,9 +54,22 @@ html_show_copyright = False
 def setup(app: Sphinx) -> None:
     """Extend the build."""
     app.connect("autodoc-process-docstring", _keep_colons, priority=400)  # before napoleon, at 500
+    app.connect("autodoc-process-docstring", _name_errors_fully, priority=600)  # after it
 
 
 def _keep_colons(_app: Sphinx, what: str, _name: str, _object: object, _options: object, lines: list[str]) -> None:
     """Begin the docstrings of values with an empty comment, or napoleon takes what stands before a colon for a type."""
     if what in {"attribute", "data", "property"}:
         lines[:0] = ["..", ""]
+
+
+def _name_errors_fully(
+    _app: Sphinx, _what: str, name: str, _object: object, _options: object, lines: list[str]
+) -> None:
+    """Say whose error is raised: packages of ours have errors of the same name, which the root of each exports."""
+    root = name.partition(".")[0]
+    known = set(import_module(root).__all__)
+    for number, line in enumerate(lines):
+        raised = _RAISES.fullmatch(line)
+        if raised and raised[1] in known:
+            lines[number] = f":raises ~{root}.{raised[1]}:{raised[2]}"

@@ -51,7 +51,7 @@ if TYPE_CHECKING:
         WorkerDied,
         WorkersNotStarted,
     )
-    from tds_data.geometry import Box, bounding_box, from_canonical, resample, to_canonical
+    from tds_data.geometry import Box, Interpolation, bounding_box, from_canonical, resample, to_canonical
     from tds_data.labels import read_reference, translate_labels
     from tds_data.nifti import read_many, read_shape, read_volume, read_volumes, write_volume, write_volumes
     from tds_data.phantom import PhantomConfig, make_phantom
@@ -116,6 +116,7 @@ __all__ = [
     "GeometryError",
     "GridMismatch",
     "ImageSource",
+    "Interpolation",
     "Label",
     "LabelError",
     "LayoutNotRecognised",
@@ -224,7 +225,7 @@ __getattr__, __dir__ = lazy_names(
             "WorkerDied",
             "WorkersNotStarted",
         ),
-        "geometry": ("Box", "bounding_box", "from_canonical", "resample", "to_canonical"),
+        "geometry": ("Interpolation", "Box", "bounding_box", "from_canonical", "resample", "to_canonical"),
         "labels": ("read_reference", "translate_labels"),
         "nifti": ("read_many", "read_shape", "read_volume", "read_volumes", "write_volume", "write_volumes"),
         "phantom": ("PhantomConfig", "make_phantom"),

@@ -10,11 +10,13 @@ from tds_data._lazy import lazy_names
 if TYPE_CHECKING:
     from tds_data.cache.build import build_cache
     from tds_data.cache.cached_case import CachedCase, CaseArrays
+    from tds_data.cache.case_file import ArrayPlace
     from tds_data.cache.config import CacheConfig
     from tds_data.cache.index import Cache, SkippedCase, open_cache
     from tds_data.cache.policy import DamagePolicy
 
 __all__ = [
+    "ArrayPlace",
     "Cache",
     "CacheConfig",
     "CachedCase",
@@ -29,6 +31,7 @@ __all__ = [
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
+        "case_file": ("ArrayPlace",),
         "build": ("build_cache",),
         "cached_case": ("CachedCase", "CaseArrays"),
         "config": ("CacheConfig",),

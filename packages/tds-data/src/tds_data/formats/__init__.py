@@ -9,6 +9,7 @@ from tds_data._lazy import lazy_names
 from tds_data.formats.names import IMAGE_SUFFIXES, Format, format_of, image_stem, is_image_name
 
 if TYPE_CHECKING:
+    from tds_data.formats._stored import VoxelSource
     from tds_data.formats.image_file import AffineSource, ImageFile
     from tds_data.formats.images import open_image, read_image, write_image, write_images
 
@@ -17,6 +18,7 @@ __all__ = [
     "AffineSource",
     "Format",
     "ImageFile",
+    "VoxelSource",
     "format_of",
     "image_stem",
     "is_image_name",
@@ -30,6 +32,7 @@ __all__ = [
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
+        "_stored": ("VoxelSource",),
         "image_file": ("AffineSource", "ImageFile"),
         "images": ("open_image", "read_image", "write_image", "write_images"),
     },

@@ -12,7 +12,10 @@ from tds_data._lazy import lazy_names
 if TYPE_CHECKING:
     from tds_data.phantoms.config import PhantomConfig
     from tds_data.phantoms.dataset import PhantomSet, draw_config, write_phantoms
+    from tds_data.phantoms.motion import Pose
     from tds_data.phantoms.plan import TumourKind
+    from tds_data.phantoms.scanner import Scan
+    from tds_data.phantoms.sequences import Protocol, Technique
     from tds_data.phantoms.synthesis import Acquisition, Phantom, make_phantom, synthesize
 
 __all__ = [
@@ -20,6 +23,10 @@ __all__ = [
     "Phantom",
     "PhantomConfig",
     "PhantomSet",
+    "Pose",
+    "Protocol",
+    "Scan",
+    "Technique",
     "TumourKind",
     "draw_config",
     "make_phantom",
@@ -31,6 +38,9 @@ __all__ = [
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
+        "motion": ("Pose",),
+        "scanner": ("Scan",),
+        "sequences": ("Technique", "Protocol"),
         "config": ("PhantomConfig",),
         "dataset": ("PhantomSet", "draw_config", "write_phantoms"),
         "plan": ("TumourKind",),

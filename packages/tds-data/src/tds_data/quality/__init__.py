@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from tds_data.quality.gate import check_case, refuse_errors
     from tds_data.quality.grids import ANISOTROPY_LIMIT, MIN_EXTENT_MM, SPACING_LIMITS_MM, THICK_SLICES_MM
     from tds_data.quality.page import prepare_folder, render_page, write_check
+    from tds_data.quality.pictures import Picture
     from tds_data.quality.runner import check_dataset
     from tds_data.quality.sources import Source, open_source
     from tds_data.quality.structure import check_structure
@@ -34,6 +35,7 @@ __all__ = [
     "CaseReport",
     "Code",
     "DatasetReport",
+    "Picture",
     "Source",
     "check_case",
     "check_dataset",
@@ -50,6 +52,7 @@ __all__ = [
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
+        "pictures": ("Picture",),
         "codes": ("CODES", "Area", "Code", "flag"),
         "coverage": ("HEAD_LIMITS_ML", "MIN_BACKGROUND_SHARE", "MIN_OVERLAP", "USUAL_BRAIN_ML"),
         "dataset_report": ("CHECK_SCHEMA_VERSION", "CaseReport", "DatasetReport"),

@@ -13,21 +13,35 @@ if TYPE_CHECKING:
     from tds_data.raw.bias import BiasConfig, correct_bias
     from tds_data.raw.deface import DefaceConfig, face_region, remove_face
     from tds_data.raw.pipeline import PreparedStudy, RawConfig, prepare_raw, reference_of
-    from tds_data.raw.plan import NativeSequence, Plan, load_plan, save_plan, to_native, to_prepared
+    from tds_data.raw.plan import (
+        Grid,
+        MaskRule,
+        NativeSequence,
+        Plan,
+        Space,
+        load_plan,
+        save_plan,
+        to_native,
+        to_prepared,
+    )
     from tds_data.raw.register import RegisterConfig, Registration, register_affine, register_rigid
     from tds_data.raw.resampling import resample_shares, resample_to
-    from tds_data.raw.strip import StripConfig, find_brain, is_stripped
+    from tds_data.raw.strip import StripConfig, StripMode, find_brain, is_stripped
 
 __all__ = [
     "BiasConfig",
     "DefaceConfig",
+    "Grid",
+    "MaskRule",
     "NativeSequence",
     "Plan",
     "PreparedStudy",
     "RawConfig",
     "RegisterConfig",
     "Registration",
+    "Space",
     "StripConfig",
+    "StripMode",
     "atlas_brain",
     "correct_bias",
     "face_region",
@@ -55,9 +69,19 @@ __getattr__, __dir__ = lazy_names(
         "bias": ("BiasConfig", "correct_bias"),
         "deface": ("DefaceConfig", "face_region", "remove_face"),
         "pipeline": ("PreparedStudy", "RawConfig", "prepare_raw", "reference_of"),
-        "plan": ("NativeSequence", "Plan", "load_plan", "save_plan", "to_native", "to_prepared"),
+        "plan": (
+            "Grid",
+            "MaskRule",
+            "Space",
+            "NativeSequence",
+            "Plan",
+            "load_plan",
+            "save_plan",
+            "to_native",
+            "to_prepared",
+        ),
         "register": ("RegisterConfig", "Registration", "register_affine", "register_rigid"),
         "resampling": ("resample_shares", "resample_to"),
-        "strip": ("StripConfig", "find_brain", "is_stripped"),
+        "strip": ("StripMode", "StripConfig", "find_brain", "is_stripped"),
     },
 )
