@@ -46,8 +46,8 @@ def learned(patients: list[Placed]) -> Weights:
     variances = {name: stack.var(axis=0, ddof=1) for name, stack in stacks.items()}
     floor = FLOOR * np.concatenate(list(variances.values())).mean()
     weights = {name: stack.mean(axis=0) / (variances[name] + floor) for name, stack in stacks.items()}
-    largest = max(np.abs(values).max() for values in weights.values())
-    return {name: np.rint(values / largest * 127) for name, values in weights.items()}
+    largest = np.quantile(np.abs(np.concatenate(list(weights.values()))), 0.995)
+    return {name: np.rint(np.clip(values / largest, -1, 1) * 127) for name, values in weights.items()}
 
 
 def main() -> None:

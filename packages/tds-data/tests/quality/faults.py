@@ -350,7 +350,7 @@ FAULTS: Mapping[str, Fault] = {
     ),
     "bias": Fault(
         code="STRONG-BIAS",
-        plant={f"{m.value} {strength:.0%}": _at(bias, strength, m) for m in (T1, T2) for strength in (0.4, 0.7, 1.0)},
+        plant={f"{m.value} {strength:.0%}": _at(bias, strength, m) for m in (T1, T2) for strength in (0.7, 1.0, 1.5)},
     ),
     "noise": Fault(
         code="LOW-SNR",

@@ -16,7 +16,7 @@ from tds_data.quality.content.view import Float
 from tds_data.report import QualityFlag
 from tds_data.vocabulary import Modality
 
-DRIFT_LIMITS: Final = {Modality.T1: 0.75, Modality.T1CE: 0.75, Modality.T2: 0.9, Modality.FLAIR: 0.9}
+DRIFT_LIMITS: Final = {Modality.T1: 0.72, Modality.T1CE: 0.72, Modality.T2: 0.8, Modality.FLAIR: 0.88}
 """Largest range of the logarithm between the 2.5th and the 97.5th percentile of the brain: a factor of about two. The
 limits of T2 and FLAIR are wider, since a large oedema brightens one end of the head too."""
 
@@ -36,8 +36,9 @@ def measure_drift(image: Float, share: Float) -> float | None:
         share: The part of each voxel that is foreground.
     """
     atlas = load_atlas()
-    inside = (atlas.brain > _INSIDE) & (share > _INSIDE) & (image > _DARK)
-    if np.count_nonzero(inside) < _MIN_VOXELS * _EVERY:
+    brain = (atlas.brain > _INSIDE) & (share > _INSIDE)
+    inside = brain & (image > _DARK)
+    if np.count_nonzero(inside) < max(_MIN_VOXELS, np.count_nonzero(brain) / 2):
         return None
     chosen = np.flatnonzero(inside)[::_EVERY]
     x, y, z = (places_mm().reshape(-1, 3)[chosen] / _UNIT_MM).T

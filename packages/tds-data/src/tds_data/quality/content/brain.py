@@ -20,8 +20,10 @@ MIN_AGREEMENT: Final = 0.95
 fitted ellipsoid, which a ball or a bottle becomes, reaches 0.935."""
 MIN_HEAD_AGREEMENT: Final = 0.8
 """Likewise for a head with its skull, which may hold a face and a neck."""
-SCALE_LIMITS: Final = (0.55, 1.6)
-"""Size against the average brain along any direction: from a child's to a head with its scalp."""
+SCALE_LIMITS: Final = (0.6, 1.35)
+"""Size against the average brain along any direction. Adults lie between 0.8 and 1.1; a monkey's brain below 0.5."""
+HEAD_SCALE_LIMITS: Final = (0.7, 2.3)
+"""Likewise for a head with its skull, which may hold a face and a neck."""
 MAX_TILT_DEG: Final = 50.0
 """A brain that is turned further than this lies across its header's directions."""
 MIN_TISSUE_CONTRAST: Final = 0.06
@@ -36,10 +38,8 @@ def lay_brain(view: ContentView) -> BrainFit | None:
     """Return how the average brain lies over a case, or `None` if it has too little foreground.
 
     Args:
-        view: The case; its first sequence leads.
+        view: The case; never without a sequence, and its first one leads.
     """
-    if not view.sequences:
-        return None
     first = next(iter(view.sequences.values()))
     head = find_head(first)
     return fit_brain(view, first.share if head.masked else head.mask.astype(np.float32))
@@ -56,7 +56,7 @@ def check_shape(fit: BrainFit | None, *, stripped: bool) -> tuple[QualityFlag, .
     if fit is None:
         return (flag("NOT-A-BRAIN", message, "hardly any content"),)
     limit = MIN_AGREEMENT if stripped else MIN_HEAD_AGREEMENT
-    low, high = SCALE_LIMITS
+    low, high = SCALE_LIMITS if stripped else HEAD_SCALE_LIMITS
     fits = fit.agreement >= limit and low <= fit.scales[0] and fit.scales[2] <= high and fit.tilt_deg <= MAX_TILT_DEG
     if fits:
         return ()

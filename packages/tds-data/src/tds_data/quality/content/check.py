@@ -6,15 +6,16 @@ from tds_data.quality.content.bias import check_bias
 from tds_data.quality.content.brain import check_shape, check_tissue, lay_brain
 from tds_data.quality.content.contrast import check_contrast
 from tds_data.quality.content.coverage import check_coverage
-from tds_data.quality.content.flipped import check_flipped
+from tds_data.quality.content.flipped import check_mask_side, check_study_side
 from tds_data.quality.content.interior import find_interior
+from tds_data.quality.content.mirrored import check_mirrored
 from tds_data.quality.content.motion import check_motion
 from tds_data.quality.content.noise import check_noise
 from tds_data.quality.content.order import check_order
 from tds_data.quality.content.registration import check_registration
 from tds_data.quality.content.skull import check_skull
 from tds_data.quality.content.view import ContentView, make_view
-from tds_data.report import QualityFlag, Severity
+from tds_data.report import QualityFlag
 
 
 def check_content(case: Case) -> tuple[QualityFlag, ...]:
@@ -58,7 +59,10 @@ def _check_together(view: ContentView, placed: Placed) -> tuple[QualityFlag, ...
     swapped = () if interior is None else check_order(interior)
     if swapped:
         return swapped
-    flipped = check_flipped(placed)
-    if interior is None or any(flag.severity is Severity.ERROR and flag.subject != "mask" for flag in flipped):
-        return flipped
-    return (*flipped, *check_contrast(view), *check_registration(interior), *check_motion(interior))
+    mirrored = () if interior is None else check_mirrored(placed, interior)
+    if mirrored:
+        return mirrored
+    sides = (*check_mask_side(placed), *check_study_side(placed))
+    if interior is None:
+        return sides
+    return (*sides, *check_contrast(view), *check_registration(interior), *check_motion(interior))

@@ -19,17 +19,18 @@ from tds_data.quality.content.view import LOW_SPACING_MM, Float
 from tds_data.report import QualityFlag
 from tds_data.vocabulary import Modality
 
-ODD_COPY: Final = 0.0075
-"""Share of the image in a copy of opposite signs, above which a warning is given; still patients stay below two
-thirds of it, and a ghost of a tenth shows a fifth of its strength here, since the brain's mask cuts it off."""
-EVEN_COPY: Final = 0.02
+ODD_COPY: Final = 0.0078
+"""Share of the image in a copy of opposite signs, above which a warning is given. Still patients stay below it, most by
+half; a ghost of a tenth shows a fifth of its strength here, since the brain's mask cuts it off, and comes out twice as
+high."""
+EVEN_COPY: Final = 0.016
 """Likewise for copies of equal sign, which residual contrast also makes."""
 
 _NEAREST_MM: Final = 12.0
 _FARTHEST: Final = 0.6
 _PADDING: Final = 1.6
-_QUIET: Final = 0.02
-_CLIP: Final = 4.0
+_QUIET: Final = 0.1
+_CLIP: Final = 2.0
 _EVERY: Final = 3
 
 

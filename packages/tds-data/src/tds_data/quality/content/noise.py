@@ -40,8 +40,6 @@ def measure_noise(sequence: Sequence) -> float | None:
     voxels = sequence.voxels[:, :, slab].astype(np.float32)
     mixed: NDArray[np.float32] = np.diff(np.diff(np.diff(voxels, axis=2), axis=1), axis=0)
     inside = mixed[mask[1:, 1:, 1:]].astype(np.float64)
-    if inside.size == 0:
-        return None
     darkest, brightest = np.quantile(low, [0.1, 0.9])
     contrast = float(brightest - darkest) * sequence.scale
     return robust_deviation(inside) / np.sqrt(8) / contrast if contrast > 0 else None

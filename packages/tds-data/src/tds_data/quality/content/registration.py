@@ -46,12 +46,14 @@ class Displacement:
         shift_mm: The shift alone along x, y and z.
         turn_deg: The turn alone about x, y and z.
         gain: How many times smaller the unexplained part gets by moving it.
+        unexplained: Spread of what is left unexplained then, in the units of the small picture.
     """
 
     mm: float
     shift_mm: tuple[float, float, float]
     turn_deg: tuple[float, float, float]
     gain: float
+    unexplained: float
 
     @property
     def is_off(self) -> bool:
@@ -68,15 +70,18 @@ def measure_displacements(interior: Interior) -> dict[Modality, Displacement]:
     """
     if len(interior.images) < 2:  # noqa: PLR2004  # one against another
         return {}
-    every = max(1, len(interior.places_mm) // _POINTS)
-    points = _Points(
-        indices=np.argwhere(interior.mask)[::every].astype(np.float64), places_mm=interior.places_mm[::every]
-    )
-    pyramid = [
-        {m: ndimage.gaussian_filter(image, blur) if blur else image for m, image in interior.images.items()}
-        for blur, _ in _LEVELS
-    ]
+    points, pyramid = _points(interior), _pyramid(interior)
     return {modality: _displacement(modality, pyramid, points) for modality in interior.images}
+
+
+def measure_displacement(interior: Interior, modality: Modality) -> Displacement:
+    """Return one sequence's displacement against all others.
+
+    Args:
+        interior: The inside of a case of two sequences or more.
+        modality: One of them.
+    """
+    return _displacement(modality, _pyramid(interior), _points(interior))
 
 
 def check_registration(interior: Interior) -> tuple[QualityFlag, ...]:
@@ -113,6 +118,19 @@ class _Points:
         return np.asarray(image[tuple(self.indices.astype(np.intp).T)], dtype=np.float64)
 
 
+def _points(interior: Interior) -> _Points:
+    every = max(1, len(interior.places_mm) // _POINTS)
+    indices = np.argwhere(interior.mask)[::every].astype(np.float64)
+    return _Points(indices=indices, places_mm=interior.places_mm[::every])
+
+
+def _pyramid(interior: Interior) -> list[dict[Modality, Float]]:
+    return [
+        {m: ndimage.gaussian_filter(image, blur) if blur else image for m, image in interior.images.items()}
+        for blur, _ in _LEVELS
+    ]
+
+
 def _displacement(modality: Modality, pyramid: list[dict[Modality, Float]], points: _Points) -> Displacement:
     move = np.zeros(6)  # turn about x, y, z in radians times _TURN_MM, then shift in mm
     for images, (_, steps) in zip(pyramid, _LEVELS, strict=True):
@@ -131,7 +149,8 @@ def _displacement(modality: Modality, pyramid: list[dict[Modality, Float]], poin
         mm=float(np.sqrt((field**2).sum(axis=1).mean())),
         shift_mm=(float(move[3]), float(move[4]), float(move[5])),
         turn_deg=(float(turn[0]), float(turn[1]), float(turn[2])),
-        gain=before / max(after, np.finfo(float).tiny),
+        gain=before / after,
+        unexplained=after,
     )
 
 

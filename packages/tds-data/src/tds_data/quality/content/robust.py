@@ -18,7 +18,7 @@ class RobustFit:
     Attributes:
         coefficients: Float64 of shape (terms,).
         residual: What the model leaves, shape (points,).
-        spread: Robust standard deviation of the residual.
+        spread: Robust standard deviation of the residual, never zero.
     """
 
     coefficients: NDArray[np.float64]
@@ -45,8 +45,8 @@ def robust_fit(
         normal[np.diag_indices_from(normal)] += ridge
         coefficients = np.asarray(np.linalg.solve(normal, weighted.T @ wanted), np.float64)
         residual = wanted - design @ coefficients
-        spread = robust_deviation(residual)
-        weights = 1 / (1 + (residual / (reach * spread + _TINY)) ** 2)
+        spread = max(robust_deviation(residual), _TINY)
+        weights = 1 / (1 + (residual / (reach * spread)) ** 2)
     return RobustFit(coefficients=coefficients, residual=residual, spread=spread)
 
 

@@ -28,6 +28,7 @@ LOW_SPACING_MM: Final = 3.0
 _MARGIN_MM: Final = 6.0
 _DARK_PERCENTILE: Final = 0.5
 _INSIDE: Final = 0.5
+_FLAT: Final = 1e-4  # of the largest value: less is what rounding leaves of a constant
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -177,7 +178,7 @@ def _sequence(view: ContentView, volume: Volume, mask: Mask, others: tuple[Seque
     # An image that was z-scored before has tissue below its background.
     floor = min(0.0, float(np.percentile(values, _DARK_PERCENTILE)))
     scale = float(np.median(values)) - floor
-    if scale <= 0:
+    if scale <= _FLAT * float(np.abs(values).max()):
         return None
     low = np.asarray((low - np.float32(floor) * share) / np.float32(scale), np.float32)
     return Sequence(

@@ -1,0 +1,70 @@
+"""Real patients are left alone, and faults planted into copies of them are named."""
+
+import time
+from pathlib import Path
+
+import pytest
+from faults import FAULTS
+
+from tds_data import Severity, load_case
+from tds_data.discover import discover
+from tds_data.quality.content import check_content
+from tds_data.quality.content.asymmetry import measure_leaning
+from tds_data.quality.content.atlas import place
+from tds_data.quality.content.brain import lay_brain
+from tds_data.quality.content.view import make_view
+
+pytestmark = pytest.mark.real_data
+
+# One strength of each fault; all of them, for every patient, are benchmarks/quality_faults.py.
+PLANTED = {
+    "sequence mirrored": "flair",
+    "mask mirrored": "mask",
+    "sequence shifted": "t1 3 mm x",
+    "sequence turned": "flair 6 deg y",
+    "contrast missing": "second t1",
+    "sequences swapped": "t1 and flair",
+    "bias": "t1 150%",
+    "noise": "flair 25%",
+    "ghost": "t1ce 15%",
+    "motion": "t1 3 mm",
+    "skull": "all",
+    "cut off": "top 30 mm",
+    "not a brain": "brain of noise",
+}
+HELD_OUT = ("BraTS2021_00003", "BraTS2021_01481")
+
+
+def test_untouched_patients_give_no_error_and_take_half_a_second(real_patients: list[Path]) -> None:
+    seconds = []
+    for folder in real_patients:
+        case = load_case(discover(folder))
+        start = time.process_time()
+        flags = check_content(case)
+        seconds.append(time.process_time() - start)
+        assert all(flag.severity is not Severity.ERROR for flag in flags), flags
+        assert len(flags) <= 1, flags
+    assert sorted(seconds)[len(seconds) // 2] < 1.0
+
+
+@pytest.mark.parametrize(("fault", "strength"), PLANTED.items())
+def test_planted_fault_is_named_in_a_patient(real_patients: list[Path], fault: str, strength: str) -> None:
+    folder = next(folder for folder in real_patients if folder.name == HELD_OUT[1])
+    entry = FAULTS[fault]
+    flags = check_content(entry.plant[strength](load_case(discover(folder))))
+    assert entry.code in {flag.code for flag in flags}, flags
+
+
+@pytest.mark.parametrize("name", HELD_OUT)
+def test_held_out_patients_lean_as_the_map_says(real_patients: list[Path], name: str) -> None:
+    case = load_case(discover(next(folder for folder in real_patients if folder.name == name)))
+    view = make_view(case)
+    fit = lay_brain(view)
+    assert fit is not None
+    assert measure_leaning(place(view, fit)) > 0
+
+
+def test_mirrored_study_is_named(real_patients: list[Path]) -> None:
+    case = load_case(discover(next(folder for folder in real_patients if folder.name == HELD_OUT[1])))
+    flags = check_content(FAULTS["study mirrored"].plant["all"](case))
+    assert [(flag.code, flag.severity) for flag in flags] == [("FLIPPED-LEFT-RIGHT", "warning")]
