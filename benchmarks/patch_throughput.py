@@ -180,7 +180,7 @@ def phantoms(folder: Path, count: int = 3) -> Path:
     from tds_data import PhantomConfig, make_phantom, write_volume  # noqa: PLC0415  # as above
 
     for seed in range(count):
-        case = make_phantom(PhantomConfig(spacing_mm=1.0), seed)
+        case = make_phantom(PhantomConfig(seed=seed, spacing_mm=1.0))
         name = f"Phantom_{seed:05d}"
         (folder / name).mkdir(parents=True)
         for modality, volume in case.images.items():

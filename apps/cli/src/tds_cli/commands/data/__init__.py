@@ -4,6 +4,7 @@ from typing import Final
 
 import typer
 
+from tds_cli.commands.data.cache import cache
 from tds_cli.commands.data.check import check
 from tds_cli.commands.data.convert import convert
 from tds_cli.commands.data.fetch import fetch
@@ -24,3 +25,4 @@ data_app.command()(folds)
 data_app.command()(synth)
 data_app.command()(prepare)
 data_app.command()(restore)
+data_app.command()(cache)

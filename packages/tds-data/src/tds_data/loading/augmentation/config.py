@@ -73,7 +73,7 @@ class AugmentConfig:
     gamma_chance: float = 0.0
     gamma: Interval = (0.7, 1.5)
     bias_chance: float = 0.0
-    bias_coefficient: float = 0.3
+    bias_coefficient: float = 0.12
     dropout_chance: float = 0.0
     dropout_channel_chance: float = 0.3
     mixing_chance: float = 0.0
