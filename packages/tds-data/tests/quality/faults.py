@@ -187,19 +187,31 @@ def swap(case: Case, first: Modality, second: Modality) -> Case:
 
 def skull(case: Case, *modalities: Modality, noisy: bool = False) -> Case:
     """Fluid, dark bone and bright scalp around the brain; with noise in the air if `noisy`."""
+    layers = _scalp(to_canonical(case.grid))
 
     def change(volume: Volume) -> Voxels:
         inside = _foreground(volume)
-        step = np.array(volume.spacing_mm)
-        outside_mm = ndimage.distance_transform_edt(~ndimage.binary_fill_holes(inside), sampling=step)
         median = float(np.median(volume.voxels[inside]))
         rng = np.random.default_rng(0)
-        head = np.interp(outside_mm, [0, 2, 3, 8, 9, 14, 15], [0.3, 0.3, 0.1, 0.1, 1.6, 1.6, 0]) * median
-        head *= rng.uniform(0.8, 1.2, volume.shape)
-        air = np.abs(rng.normal(0, 0.02 * median, volume.shape)) if noisy else 0
-        return np.where(inside, volume.voxels, np.maximum(head, air))
+        head = layers * np.float32(median) * rng.uniform(0.8, 1.2, volume.shape).astype(np.float32)
+        if noisy:
+            head = np.maximum(head, np.abs(0.02 * median * rng.standard_normal(volume.shape, np.float32)))
+        return np.where(inside, volume.voxels, head)
 
     return changed(case, change, *modalities)
+
+
+def _scalp(volume: Volume) -> NDArray[np.float32]:
+    """Return the brightness around a brain against the brain's median, up to 15 mm from it."""
+    inside = ndimage.binary_fill_holes(_foreground(volume))
+    margins = [int(np.ceil(16 / s)) for s in volume.spacing_mm]
+    box = tuple(
+        slice(max(0, part.start - margin), part.stop + margin)
+        for part, margin in zip(ndimage.find_objects(inside.astype(np.int8))[0], margins, strict=True)
+    )
+    outside_mm = np.full(volume.shape, 99.0, np.float32)
+    outside_mm[box] = ndimage.distance_transform_edt(~inside[box], sampling=volume.spacing_mm)
+    return np.interp(outside_mm, [0, 2, 3, 8, 9, 14, 15], [0.3, 0.3, 0.1, 0.1, 1.6, 1.6, 0]).astype(np.float32)
 
 
 def cut_off(case: Case, mm: float, axis: int = 2, *, upper: bool = True, blank: bool = False) -> Case:

@@ -32,6 +32,7 @@ _PADDING: Final = 1.6
 _QUIET: Final = 0.1
 _CLIP: Final = 2.0
 _EVERY: Final = 3
+_ECHOED: Final = 0.7
 
 
 def measure_copies(interior: Interior) -> dict[Modality, tuple[float, float]]:
@@ -48,12 +49,17 @@ def measure_copies(interior: Interior) -> dict[Modality, tuple[float, float]]:
 def check_motion(interior: Interior) -> tuple[QualityFlag, ...]:
     """Return a finding for each sequence that looks ghosted.
 
+    A ghost in one sequence disturbs what is foretold of the others, fainter: those are left out.
+
     Args:
         interior: The inside of a case.
     """
     flags = []
-    for modality, (odd, even) in measure_copies(interior).items():
-        if odd > ODD_COPY or even > EVEN_COPY:
+    copies = measure_copies(interior)
+    strongest = max((max(odd / ODD_COPY, even / EVEN_COPY) for odd, even in copies.values()), default=0.0)
+    for modality, (odd, even) in copies.items():
+        strength = max(odd / ODD_COPY, even / EVEN_COPY)
+        if strength > 1 and strength > _ECHOED * strongest:
             message = f"{modality} holds faint copies of itself, as after a movement of the head; look at the image"
             shown = f"copy of {max(odd, even):.1%} (limits {ODD_COPY:.2%} odd, {EVEN_COPY:.1%} even)"
             flags.append(flag("MOTION", message, shown, subject=modality.value))
