@@ -209,7 +209,7 @@ def test_noise_and_bias_change_only_the_images() -> None:
     inner = ndimage.binary_erosion(brain, iterations=2)
     assert np.std(ratio[inner]) > 0.05
     steps = np.abs(np.diff(ratio, axis=0))[inner[1:] & inner[:-1]]
-    assert np.median(steps) < 0.05
+    assert np.median(steps) < 0.1
 
 
 @pytest.mark.parametrize(

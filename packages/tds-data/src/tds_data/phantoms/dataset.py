@@ -154,7 +154,7 @@ def write_phantoms(
     Args:
         target: Folder to make.
         wanted: What to make.
-        workers: How many phantoms at a time, each in a process of its own with about half a gibibyte of memory; by
+        workers: How many phantoms at a time, each in a process of its own that needs less than a gibibyte of memory; by
             default one for each core.
         progress: Told after each phantom.
 

@@ -26,6 +26,8 @@ _POLYNOMIAL: Final = tuple(
 )
 _EXP_RANGE: Final = 80.0
 _SCALAR_BITS: Final = 30
+_LEAST_SIGMA: Final = 0.2
+_Pair = tuple[slice, slice, slice, slice]
 
 
 def exp(values: Float) -> Float:
@@ -95,19 +97,16 @@ def along_axis(values: Float, axis: int, taps: Taps) -> Float:
     Args:
         values: Array of shape (x, y, z).
         axis: 0, 1 or 2.
-        taps: Places and weights.
+        taps: Places and weights, one at least.
     """
     shape = tuple(-1 if a == axis else 1 for a in range(values.ndim))
-    total: Float | None = None
-    for index, weight in taps:
+    (index, weight), *others = taps
+    total = np.take(values, index, axis=axis)
+    total *= weight.reshape(shape)
+    for index, weight in others:
         part = np.take(values, index, axis=axis)
         part *= weight.reshape(shape)
-        if total is None:
-            total = part
-        else:
-            total += part
-    if total is None:
-        raise ValueError("a filter needs at least one tap")
+        total += part
     return total
 
 
@@ -152,10 +151,6 @@ def gaussian_kernel(sigma: float) -> NDArray[np.float64]:
     """
     side = np.exp(-0.5 * (np.arange(max(1, round(3 * sigma)) + 1) / sigma) ** 2)
     return settled_array(side / (2 * side.sum() - 1))
-
-
-_LEAST_SIGMA: Final = 0.2
-_Pair = tuple[slice, slice, slice, slice]
 
 
 def _shifted(size: int, reach: int) -> tuple[_Pair, _Pair]:

@@ -6,14 +6,12 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from tds_data.phantoms.exact import Float, Taps, along_axis, filtered, normals, settled_array
+from tds_data.phantoms.exact import Float, Taps, along_axis, normals, settled_array
 
 Point = tuple[float, float, float]
 """A place in RAS+ millimetres."""
 
 _SPLINE_REACH: Final = 2
-_COARSER: Final = np.array([0.5, 0.25])
-_WINDING_GAIN: Final = 1.45
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,26 +108,18 @@ class SmoothField:
     scale_mm: float
 
     @staticmethod
-    def draw(rng: np.random.Generator, box: Lattice, scale_mm: float, *, winding: bool = False) -> "SmoothField":
+    def draw(rng: np.random.Generator, box: Lattice, scale_mm: float) -> "SmoothField":
         """Return a random field that covers a box.
 
         Args:
             rng: Source of randomness.
             box: Lattice whose box is covered.
             scale_mm: Typical size of the field's features.
-            winding: Leave out everything coarser, so that high and low places wind around each other like the folds
-                of a cortex.
         """
         extents = (b - a for a, b in zip(box.low_mm, box.high_mm, strict=True))
         shape = tuple(int(np.ceil(extent / scale_mm)) + 2 * _SPLINE_REACH for extent in extents)
         x, y, z = (a - (_SPLINE_REACH - 0.5) * scale_mm for a in box.low_mm)
-        nodes = normals(rng, shape)
-        if winding:
-            blurred = nodes
-            for axis in range(3):
-                blurred = filtered(blurred, _COARSER, axis)
-            nodes = np.float32(_WINDING_GAIN) * (nodes - blurred)
-        return SmoothField(nodes=nodes, low_mm=(x, y, z), scale_mm=scale_mm)
+        return SmoothField(nodes=normals(rng, shape), low_mm=(x, y, z), scale_mm=scale_mm)
 
     def on(self, lattice: Lattice) -> Float:
         """Return the field at a lattice's voxel centres.

@@ -9,8 +9,8 @@ from scipy import fft, ndimage
 
 from tds_data.phantoms.exact import Float, settled, settled_array
 
-_MOST_TURN_DEGREES: Final = 4.0
-_MOST_SHIFT_MM: Final = 5.0
+_MOST_TURN_DEGREES: Final = 3.0
+_MOST_SHIFT_MM: Final = 3.5
 _QUIET_SHARE: Final = 0.12  # of the lines, around the middle, that decide the contrast
 _BITS: Final = 18
 

@@ -99,7 +99,7 @@ def plan_lesions(rng: np.random.Generator, anatomy: Anatomy, kind: TumourKind, c
         kind: What they are.
         count: How many share the volume.
     """
-    whole_ml = settled(float(np.exp(rng.uniform(*np.log(WHOLE_ML)))))
+    whole_ml = settled(WHOLE_ML[0] + (WHOLE_ML[1] - WHOLE_ML[0]) * float(rng.beta(1.0, 1.7)))
     shares = np.sort(rng.dirichlet(np.full(count, 2.0)))[::-1] if count else np.zeros(0)
     lesions: list[Lesion] = []
     for share in settled_array(shares):

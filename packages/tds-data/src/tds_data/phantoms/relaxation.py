@@ -35,6 +35,7 @@ class Tissue:
         flow: How much of its spin-echo signal flows away, 0 to 1.
         bound: Protons bound to large molecules relative to white matter, whose saturation by the other slices' pulses
             darkens T1 spin echoes (Dixon et al. 1990, Magn Reson Imaging 8, 417-422).
+        mobile: How much of it may be replaced between inversion and reading, which spoils its null.
     """
 
     density: float
@@ -43,6 +44,7 @@ class Tissue:
     uptake_mmol: float = 0.0
     flow: float = 0.0
     bound: float = 0.0
+    mobile: float = 0.0
 
     def enhanced(self, tesla: float) -> "Tissue":
         """Return the tissue after contrast agent.
@@ -65,12 +67,13 @@ class _Row:
     spread: float = 0.03  # relative standard deviation of the times between individuals
     flow: float = 0.0
     bound: float = 0.0
+    mobile: float = 0.0
 
 
 _TABLE: Final = {
     "white": _Row(density=0.70, t1_ms=(646, 838), t2_ms=(76, 71), uptake_mmol=0.02, bound=1.0),
-    "grey": _Row(density=0.80, t1_ms=(1130, 1400), t2_ms=(89, 84), uptake_mmol=0.02, spread=0.045, bound=0.55),
-    "fluid": _Row(density=1.0, t1_ms=(4200, 4300), t2_ms=(1100, 900), spread=0.04),
+    "grey": _Row(density=0.80, t1_ms=(1110, 1360), t2_ms=(90, 85), uptake_mmol=0.02, spread=0.045, bound=0.55),
+    "fluid": _Row(density=1.0, t1_ms=(4200, 4300), t2_ms=(1100, 900), spread=0.04, mobile=1.0),
     "iron": _Row(density=0.75, t1_ms=(870, 1120), t2_ms=(62, 52), uptake_mmol=0.02, spread=0.06, bound=0.8),
     "scar": _Row(density=0.80, t1_ms=(1000, 1250), t2_ms=(118, 108), uptake_mmol=0.02, spread=0.08, bound=0.6),
     "vein": _Row(density=0.80, t1_ms=(1441, 1750), t2_ms=(120, 60), uptake_mmol=1.1, spread=0.08, flow=0.3),
@@ -91,7 +94,7 @@ _TABLE: Final = {
     "glioma": _Row(density=0.85, t1_ms=(1150, 1450), t2_ms=(136, 127), uptake_mmol=0.015, spread=0.09, bound=0.5),
     "rim": _Row(density=0.83, t1_ms=(1100, 1380), t2_ms=(122, 114), uptake_mmol=0.22, spread=0.13, bound=0.5),
     "blood": _Row(density=0.84, t1_ms=(480, 600), t2_ms=(70, 55), spread=0.15, bound=0.4),
-    "cavity": _Row(density=0.99, t1_ms=(3300, 3500), t2_ms=(800, 650), spread=0.10),
+    "cavity": _Row(density=0.99, t1_ms=(3800, 3950), t2_ms=(800, 650), spread=0.05, mobile=0.5),
 }
 
 TISSUES: Final = tuple(_TABLE)
@@ -114,8 +117,9 @@ def draw_tissues(rng: np.random.Generator, tesla: float) -> dict[str, Tissue]:
             density=row.density,
             t1_ms=settled(row.t1_ms[column] * t1),
             t2_ms=settled(row.t2_ms[column] * t2),
-            uptake_mmol=settled(row.uptake_mmol * dose * uptake**3),
+            uptake_mmol=settled(row.uptake_mmol * dose * uptake**2),
             flow=row.flow,
             bound=row.bound,
+            mobile=row.mobile,
         )
     return drawn

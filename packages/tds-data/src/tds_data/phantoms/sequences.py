@@ -34,6 +34,7 @@ class Protocol:
         echo_ms: TE.
         inversion_ms: TI; as a share of the time to the null of cerebrospinal fluid for `FLUID_NULLED`, 0 without.
         flip_degrees: Flip angle of gradient echoes.
+        inflow: Share of mobile fluid that the inversion did not reach.
         slice_mm: Thickness of the slices; 0 for a three-dimensional acquisition.
         gap_mm: Distance between them.
         pixel_mm: Edge of the voxels within a slice, or along all axes.
@@ -44,6 +45,7 @@ class Protocol:
     echo_ms: float
     inversion_ms: float = 0.0
     flip_degrees: float = 90.0
+    inflow: float = 0.0
     slice_mm: float = 0.0
     gap_mm: float = 0.0
     pixel_mm: float = 1.0
@@ -75,6 +77,7 @@ def draw_protocol(rng: np.random.Generator, modality: Modality, *, thick: bool |
         echo_ms=settled(echo),
         inversion_ms=settled(inversion),
         flip_degrees=settled(flip),
+        inflow=settled(float(rng.uniform(0.005, 0.022))),
         slice_mm=slice_mm if flat else 0.0,
         gap_mm=gap_mm if flat else 0.0,
         pixel_mm=settled(pixel_mm),
@@ -106,6 +109,7 @@ def signal(protocol: Protocol, tissue: Tissue, fluid: Tissue) -> float:
         value = abs(1 - left) * decayed
         if protocol.technique is Technique.FLUID_NULLED:
             value *= 1 - tissue.flow
+            value += protocol.inflow * tissue.mobile * decayed
     return settled(float(tissue.density * value))
 
 
@@ -128,17 +132,17 @@ def _t1ce(rng: np.random.Generator, *, flat: bool) -> _Timing:
 
 def _prepared(rng: np.random.Generator) -> _Timing:
     technique = Technique.PREPARED_GRADIENT_ECHO
-    return technique, rng.uniform(1400, 1900), rng.uniform(2.5, 4), rng.uniform(950, 1200), rng.uniform(8, 12)
+    return technique, rng.uniform(1400, 1900), rng.uniform(2.5, 4), rng.uniform(1050, 1250), rng.uniform(8, 12)
 
 
 def _t2(rng: np.random.Generator, *, flat: bool) -> _Timing:
     repetition = rng.uniform(3800, 6500) if flat else rng.uniform(2500, 3500)
-    return Technique.SPIN_ECHO, repetition, rng.uniform(88, 122), 0.0, 90.0
+    return Technique.SPIN_ECHO, repetition, rng.uniform(82, 112), 0.0, 90.0
 
 
 def _flair(rng: np.random.Generator, *, flat: bool) -> _Timing:
-    repetition = rng.uniform(8000, 11000) if flat else rng.uniform(5000, 8000)
-    return Technique.FLUID_NULLED, repetition, rng.uniform(115, 155), rng.uniform(0.88, 0.97), 90.0
+    repetition = rng.uniform(8000, 11000) if flat else rng.uniform(7000, 9000)
+    return Technique.FLUID_NULLED, repetition, rng.uniform(120, 165), rng.uniform(0.93, 0.99), 90.0
 
 
 _TIMINGS: Final = {Modality.T1: _t1, Modality.T1CE: _t1ce, Modality.T2: _t2, Modality.FLAIR: _flair}

@@ -23,7 +23,7 @@ def strip(rng: np.random.Generator, anatomy: Anatomy) -> NDArray[np.bool_]:
     """
     lattice = anatomy.lattice
     coarse, fine = SmoothField.draw(rng, lattice, _COARSE_MM), SmoothField.draw(rng, lattice, _FINE_MM)
-    level, rough = float(rng.normal(0.2, 0.5)), float(rng.uniform(0.25, 0.6))
+    level, rough = float(rng.normal(0.8, 0.6)), float(rng.uniform(0.25, 0.6))
     broad = anatomy.take(coarse.on(lattice))
     edge = np.float32(level) + np.float32(rough) * anatomy.take(fine.on(lattice)) + np.float32(0.3) * broad
     edge += np.float32(3.0) * np.clip(
