@@ -98,6 +98,19 @@ def test_every_patch_can_be_made_again_from_its_record(cache: Cache, expected: l
                 assert torch.equal(again.labels, label)
 
 
+def test_threads_of_the_main_process_change_no_patch(cache: Cache) -> None:
+    config = replace(CONFIG, shape=(48, 48, 48), batches_per_epoch=4)
+    before = torch.get_num_threads()
+    try:
+        found = {}
+        for threads in (1, 2):
+            torch.set_num_threads(threads)
+            found[threads] = all_of(cache, config, 0)
+    finally:
+        torch.set_num_threads(before)
+    assert_same(found[2], found[1])
+
+
 def test_presets_mix_and_drop_in_this_sample(expected: list[Batch]) -> None:
     records = [record for *_, batch in expected for record in batch]
     assert any(record.augmentation.mixing for record in records)

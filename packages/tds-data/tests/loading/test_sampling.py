@@ -51,6 +51,18 @@ def test_patch_lies_where_it_should(
         assert wanted & set(np.unique(inside).tolist())
 
 
+def test_patch_at_a_lesion_by_the_border_stays_inside(cache: Cache) -> None:
+    case = cache.cases[3]
+    shape = (20, 24, 16)
+    starts = [
+        choose_start(case, case.arrays().foreground, Region.WT, shape, np.random.default_rng(seed))
+        for seed in range(50)
+    ]
+    slack = [n - m for n, m in zip(case.shape, shape, strict=True)]
+    assert all(0 <= s <= most for start in starts for s, most in zip(start, slack, strict=True))
+    assert [max(start[axis] for start in starts) for axis in range(3)] == slack
+
+
 def test_foreground_share_and_region_weights_are_kept(cache: Cache) -> None:
     rng = np.random.default_rng(0)
     weights = {Region.WT: 1.0, Region.TC: 1.0, Region.ET: 2.0}
