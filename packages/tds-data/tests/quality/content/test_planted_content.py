@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 from drawn import drawn_case
-from faults import FAULTS, mirror_reference, no_contrast, shift
+from faults import FAULTS, mirror_reference, mirror_sequence, no_contrast, shift
 
-from tds_data import Case, Modality, Severity
+from tds_data import Case, Modality, Severity, Volume
 from tds_data.quality.codes import CODES
 from tds_data.quality.content import check_content
 from tds_data.report import QualityFlag
@@ -74,6 +74,18 @@ def test_of_two_sequences_either_may_be_at_fault(drawn: Case) -> None:
     assert [(f.code, f.subject) for f in moved] == [("MISREGISTERED", "t1, t2")]
     mirrored = check_content(FAULTS["sequence mirrored"].plant["t2"](two))
     assert [(f.code, f.subject) for f in mirrored] == [("FLIPPED-LEFT-RIGHT", "t1, t2")]
+
+
+def test_mirrored_sequence_is_told_where_the_head_is_off_the_middle(drawn: Case) -> None:
+    def padded(volume: Volume) -> Volume:
+        voxels = np.pad(np.asarray(volume.voxels), ((12, 0), (0, 0), (0, 0)))
+        affine = volume.ras_from_voxel @ np.array([[1, 0, 0, -12], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1.0]])
+        return Volume(voxels, affine)
+
+    aside = Case(name="x", images={m: padded(v) for m, v in drawn.images.items()})
+    assert check_content(aside) == ()
+    flags = check_content(mirror_sequence(aside, T2))
+    assert [(f.code, f.subject) for f in flags] == [("FLIPPED-LEFT-RIGHT", "t2")]
 
 
 @pytest.mark.parametrize("modality", list(Modality))
