@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from tds_clinical.testing import write_classic_study
-from tds_data import Case, LesionReport, Modality, Volume, read_volume, write_volume
+from tds_data import Case, LesionReport, Modality, read_volume, write_volume
+from tds_data.testing import draw_brain
 from tds_serve import JobCancelled, SegmentationFailed, StudyRefused, StudySegmenter
 from tds_server import compose
 from tds_server.compose import local_segmenter
@@ -30,17 +31,8 @@ def segmenter() -> StudySegmenter:
 
 @pytest.fixture(scope="module")
 def head() -> Case:
-    """A stripped head at 3 mm with a bright ball in it, in two sequences."""
-    x, y, z = np.meshgrid(*[np.linspace(-1, 1, n) for n in (48, 56, 44)], indexing="ij")
-    inside = x**2 + y**2 + z**2 < 0.75
-    ball = (x - 0.3) ** 2 + y**2 + z**2 < 0.04
-    affine = np.array([[-3.0, 0, 0, 70], [0, -3, 0, 80], [0, 0, 3, -60], [0, 0, 0, 1]])
-
-    def acquired(seed: int) -> Volume:
-        noise = np.random.default_rng(seed).integers(0, 40, inside.shape)
-        return Volume(np.where(inside, 200 + 300 * ball + noise, 0).astype(np.int16), affine)
-
-    return Case(name="head", images={Modality.T1CE: acquired(7), Modality.FLAIR: acquired(8)})
+    """A stripped brain at 3 mm with a lesion, in two sequences, without a mask."""
+    return Case(name="head", images=draw_brain(modalities=[Modality.T1CE, Modality.FLAIR]).images)
 
 
 @pytest.fixture
@@ -110,7 +102,7 @@ def test_cancelled_study_leaves_nothing(segmenter: StudySegmenter, study: Path, 
 
 
 def test_unreadable_study_is_refused_by_its_kind(segmenter: StudySegmenter, study: Path, tmp_path: Path) -> None:
-    os.truncate(study / "flair.nii.gz", 500)
+    os.truncate(study / "flair.nii.gz", 5000)
     with pytest.raises(StudyRefused, match="truncated") as caught:
         segmenter.segment(study, tmp_path / "result", progress=Progress())
     assert caught.value.code == "VOLUME-READ-ERROR"

@@ -20,19 +20,24 @@ import os, re, sys
 from pathlib import Path
 os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:2])
 import numpy as np
-from tds_data import Case, MODALITIES, PreprocessConfig, Volume, prepare
+from tds_data import Case, PreprocessConfig, Volume, prepare
+from tds_data.testing import draw_brain
 
 def status(key):
     return int(re.search(key + r":\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) * 1024
 
 shape, edge = [int(n) for n in sys.argv[1:4]], float(sys.argv[4])
-x, y, z = np.ogrid[tuple(slice(-(n - 1) / 2 * edge, n / 2 * edge, edge) for n in shape)]
-head = (x / 68) ** 2 + (y / 82) ** 2 + (z / 72) ** 2 < 1
-image = np.where(head, 300 + (x**2).astype(np.int16) % 90 + (y**2).astype(np.int16) % 80, 0).astype(np.int16)
-affine = np.diag([edge, edge, edge, 1.0])
-images = [np.where(head, image + (z**2).astype(np.int16) % (30 + 7 * i), 0).astype(np.int16) for i in range(4)]
-case = Case(name="head", images={m: Volume(voxels, affine) for m, voxels in zip(MODALITIES, images)})
-del image, images, head
+small = draw_brain(shape=(80, 80, 60), spacing_mm=3.0)  # drawing at 1 mm would be the peak
+
+def enlarged(volume):
+    times = round(3.0 / edge)
+    voxels = volume.voxels if times == 1 else np.kron(volume.voxels, np.ones((times,) * 3, np.int16))
+    starts = [(n - wanted) // 2 for n, wanted in zip(voxels.shape, shape)]
+    part = voxels[tuple(slice(start, start + wanted) for start, wanted in zip(starts, shape))]
+    return Volume(np.asfortranarray(part), np.diag([-edge, -edge, edge, 1.0]))
+
+case = Case(name="head", images={m: enlarged(v) for m, v in small.images.items()})
+del small
 before = status("VmRSS")
 from tds_core.inference import segment
 segment(case)

@@ -6,6 +6,7 @@ import pytest
 from scipy import ndimage
 
 from tds_data import MODALITIES, Case, Volume, write_volume
+from tds_data.testing import draw_brain
 
 
 @pytest.fixture(scope="session")
@@ -47,19 +48,17 @@ def write_case(folder: Path, case: Case) -> None:
 
 
 @pytest.fixture
-def noisier(textured: Case) -> Callable[[int], Case]:
-    """Return the head as another patient's: with noise of its own in every sequence, and a lesion."""
+def noisier() -> Callable[[int], Case]:
+    """Return another patient's brain, with a lesion of three labels."""
 
     def make(seed: int) -> Case:
-        rng = np.random.default_rng(seed)
-        images = {}
-        for modality, volume in textured.images.items():
-            noise = rng.normal(0, 5, volume.shape)
-            images[modality] = volume.with_voxels(np.where(volume.voxels > 0, volume.voxels + noise, 0).astype("i2"))
-        lesion = np.zeros(textured.grid.shape, np.uint8)
-        lesion[18:28, 30:38, 22:30] = 2
-        lesion[20:25, 32:36, 24:28] = 3
-        lesion[21:23, 33:35, 25:27] = 1
-        return Case(name="other", images=images, reference=textured.grid.with_voxels(lesion))
+        brain = draw_brain(seed=seed)
+        labels = np.array(brain.reference.voxels)
+        places = np.argwhere(labels)
+        for label, share in ((3, 0.6), (1, 0.3)):
+            middle = places.mean(axis=0)
+            near = np.linalg.norm(places - middle, axis=1) < share * np.linalg.norm(places - middle, axis=1).max()
+            labels[tuple(places[near].T)] = label
+        return Case(name="other", images=brain.images, reference=brain.grid.with_voxels(labels))
 
     return make

@@ -182,7 +182,7 @@ def real_case(real_patients: list[Path]) -> Case:
 @pytest.mark.real_data
 @pytest.mark.parametrize("fault", FAULTS)
 def test_fault_in_a_real_patient_is_named(real_case: Case, fault: str) -> None:
-    assert_named(check_case, real_case, fault)
+    assert_named(check_structure, real_case, fault)
 
 
 @pytest.mark.real_data
@@ -283,3 +283,9 @@ def test_few_grey_levels_are_not_a_window() -> None:
     voxels = np.random.default_rng(2).integers(100, 120, (60, 60, 60)).astype(np.uint8)
     image = SampledImage.of("t1", Volume(np.pad(voxels, 4), np.eye(4)))
     assert list(clipped_flags(image)) == []
+
+
+@pytest.mark.real_data
+def test_gate_names_what_the_structure_shows_of_a_real_patient(real_case: Case) -> None:
+    flags = {(flag.code, flag.subject) for flag in check_case(copied(black_slice(2)(real_case)))}
+    assert {("SAME-SEQUENCE", "t2, flair"), ("MISSING-SLICES", "t2")} <= flags

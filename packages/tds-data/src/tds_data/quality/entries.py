@@ -1,6 +1,6 @@
 """The check of one case of a manifest, from its files: the work of one worker process."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Self
@@ -15,7 +15,7 @@ from tds_data.datasets.schemes import BRATS_LABELS, CUSTOM_SCHEME, LabelScheme, 
 from tds_data.quality.dataset_report import CaseReport
 from tds_data.quality.files import FileReader
 from tds_data.quality.fingerprints import fingerprint
-from tds_data.quality.gate import by_weight
+from tds_data.quality.gate import content_flags, together
 from tds_data.quality.grids import grid_flags, mismatch_flags
 from tds_data.quality.intensities import unusable_flags
 from tds_data.quality.labels import mask_flags, scheme_flags
@@ -120,7 +120,7 @@ def check_entry(task: CaseTask) -> CaseReport:
     """
     scheme = find_scheme(task.scheme, task.labels)
     case = _load(task, scheme)
-    flags = by_weight(dict.fromkeys([*case.flags, *_flags(task, case, scheme)]))
+    flags = _findings(task, case, scheme)
     useless = {flag.subject for flag in flags if flag.code in UNUSABLE}
     usable = {name: volume for name, volume in case.images.items() if name not in useless}
     grid = next(iter(case.images.values()), None)
@@ -145,38 +145,53 @@ def _load(task: CaseTask, scheme: LabelScheme) -> _Loaded:
     return _Loaded(images=images, mask=mask, labels=labels, flags=reader.flags)
 
 
-def _flags(task: CaseTask, case: _Loaded, scheme: LabelScheme) -> Iterator[QualityFlag]:
+def _findings(task: CaseTask, case: _Loaded, scheme: LabelScheme) -> tuple[QualityFlag, ...]:
     mask = case.mask
-    yield from mismatch_flags({**case.images, **({} if mask is None else {MASK: mask})})
+    structure = [*case.flags, *mismatch_flags({**case.images, **({} if mask is None else {MASK: mask})})]
+    content: list[QualityFlag] = []
     heads: list[SampledImage] = []
     for images in _by_grid(case.images):
         usable: list[SampledImage] = []
-        for finding in _flags_on_one_grid(task.name, images, usable):
-            # A sequence that is on another grid, or could not be read, is not absent.
-            if finding.code != "MISSING-SEQUENCE" or finding.subject not in task.images:
-                yield finding
+        found = list(_flags_on_one_grid(task.name, images, usable))
+        # A sequence that is on another grid, or could not be read, is not absent.
+        structure += [f for f in found if f.code != "MISSING-SEQUENCE" or f.subject not in task.images]
+        content += _content_flags(task.name, images, case.labels, found)
         heads += [image for image in usable if mask is not None and mask.same_grid(image.volume)]
     if mask is not None:
-        yield from scheme_flags(mask, _numbers(task, scheme), scheme.name)
-        yield from mask_flags(mask, heads)
+        structure += [*scheme_flags(mask, _numbers(task, scheme), scheme.name), *mask_flags(mask, heads)]
+    return together(structure, content)
 
 
 def _by_grid(images: Mapping[str, Volume]) -> Iterator[dict[str, Volume]]:
     waiting = dict(images)
     while waiting:
         grid = next(iter(waiting.values()))
-        together = {name: volume for name, volume in waiting.items() if volume.same_grid(grid)}
-        waiting = {name: volume for name, volume in waiting.items() if name not in together}
-        yield together
+        alike = {name: volume for name, volume in waiting.items() if volume.same_grid(grid)}
+        waiting = {name: volume for name, volume in waiting.items() if name not in alike}
+        yield alike
 
 
 def _flags_on_one_grid(name: str, images: Mapping[str, Volume], usable: list[SampledImage]) -> Iterator[QualityFlag]:
-    brain = {Modality(key): volume for key, volume in images.items() if key in set(MODALITIES)}
+    brain = _brain(images)
     if brain:
         yield from image_flags(Case(name=name, images=brain), usable)
     for key, volume in images.items():
         if key not in set(MODALITIES):
             yield from _flags_of_other(key, volume)
+
+
+def _content_flags(
+    name: str, images: Mapping[str, Volume], labels: Volume | None, found: Iterable[QualityFlag]
+) -> tuple[QualityFlag, ...]:
+    brain = _brain(images)
+    if not brain:
+        return ()
+    fits = labels is not None and labels.same_grid(next(iter(brain.values())))
+    return content_flags(Case(name=name, images=brain, reference=labels if fits else None), found)
+
+
+def _brain(images: Mapping[str, Volume]) -> dict[Modality, Volume]:
+    return {Modality(key): volume for key, volume in images.items() if key in set(MODALITIES)}
 
 
 def _flags_of_other(name: str, volume: Volume) -> Iterator[QualityFlag]:

@@ -9,7 +9,8 @@ from typing import Final
 
 from tds_data.case import Case
 from tds_data.errors import RefusedStudy
-from tds_data.quality.structure import check_structure
+from tds_data.quality.content import check_content
+from tds_data.quality.structure import UNUSABLE, check_structure
 from tds_data.report import QualityFlag, Severity
 
 _WEIGHT: Final = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.INFO: 2}
@@ -21,7 +22,32 @@ def check_case(case: Case) -> tuple[QualityFlag, ...]:
     Args:
         case: Registered sequences on one grid, with labels 0 to 3 in the mask if there is one.
     """
-    return by_weight(check_structure(case))
+    structure = check_structure(case)
+    return together(structure, content_flags(case, structure))
+
+
+def content_flags(case: Case, structure: Iterable[QualityFlag]) -> tuple[QualityFlag, ...]:
+    """Return what the pictures say against a case, of the images that a network could use.
+
+    Args:
+        case: Sequences on one grid.
+        structure: Findings of the structural checks, which name the images of which nothing more can be said.
+    """
+    useless = {finding.subject for finding in structure if finding.code in UNUSABLE}
+    images = {modality: volume for modality, volume in case.images.items() if modality not in useless}
+    return check_content(Case(name=case.name, images=images, reference=case.reference)) if images else ()
+
+
+def together(structure: Iterable[QualityFlag], content: Iterable[QualityFlag]) -> tuple[QualityFlag, ...]:
+    """Return the findings of both kinds of checks, errors first; what both found is said once.
+
+    Args:
+        structure: Findings of `check_structure`.
+        content: Findings of `check_content`.
+    """
+    known = list(dict.fromkeys(structure))
+    said = {(finding.code, finding.subject) for finding in known}
+    return by_weight([*known, *(finding for finding in content if (finding.code, finding.subject) not in said)])
 
 
 def by_weight(flags: Iterable[QualityFlag]) -> tuple[QualityFlag, ...]:
