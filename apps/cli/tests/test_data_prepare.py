@@ -141,7 +141,9 @@ def test_raw_study_is_segmented_on_its_own_grid(tds: Tds, raw_folder: Path, head
     report = LesionReport.from_dict(result)
     assert report.phantom
     assert report.dice is not None
-    assert next(flag.message for flag in report.quality if flag.code == "PREPARED").startswith("the skull was stripped")
+    assert next(flag.message for flag in report.quality if flag.code == "PREPARED").endswith(
+        "t1ce, whose skull was stripped"
+    )
     assert "prepare" in report.timings_s
     mask = read_volume(tmp_path / "out" / "mask.nii.gz")
     assert mask.same_grid(head.images[T1CE])
@@ -203,6 +205,16 @@ def test_dicom_series_on_different_grids_are_prepared(tds: Tds, tmp_path: Path) 
     (tmp_path / "text").mkdir()
     (tmp_path / "text" / "notes.txt").write_text("nothing")
     assert tds("data", "prepare", tmp_path / "text", "-o", tmp_path / "no")[0] == 3
+
+
+def test_what_is_no_head_is_refused(tds: Tds, tmp_path: Path) -> None:
+    noise = np.zeros((64, 64, 60), np.int16)
+    noise[8:56, 8:56, 8:52] = np.random.default_rng(0).integers(1, 500, (48, 48, 44))
+    write_volume(tmp_path / "t1ce.nii.gz", Volume(noise, np.diag([2.5, 2.5, 2.5, 1.0])))
+    code, _, err = tds("data", "prepare", tmp_path / "t1ce.nii.gz", "-o", tmp_path / "out")
+    assert code == 3
+    assert "the quality gate refuses this study. NOT-A-BRAIN" in err
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_mask_of_other_images_is_refused(tds: Tds, phantom_folder: Path, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from tds_cli.study import RawStudy
 from tds_data.errors import GridMismatch
 from tds_data.geometry import to_canonical
 from tds_data.nifti import write_volume
-from tds_data.quality import check_case
+from tds_data.quality import check_case, refuse_errors
 from tds_data.report import RESEARCH_USE_NOTICE, QualityFlag, Severity
 from tds_data.volume import Volume
 
@@ -115,10 +115,13 @@ def write_prepared(folder: Path, raw: RawStudy, prepared: "PreparedStudy", optio
         options: What was done.
 
     Raises:
-        DataError: If the folder cannot be written to, or the reference mask is on no sequence's grid.
+        DataError: If the quality gate refuses what came out, the reference mask is on no sequence's grid, or the folder
+            cannot be written to.
     """
     from tds_data.raw.plan import save_plan  # noqa: PLC0415  # as above
 
+    flags = check_case(prepared.case)
+    refuse_errors(flags)
     reference = carried_reference(raw, prepared)
     for modality, image in prepared.case.images.items():
         write_volume(folder / f"{raw.prefix}{modality}.nii.gz", image)
@@ -129,7 +132,7 @@ def write_prepared(folder: Path, raw: RawStudy, prepared: "PreparedStudy", optio
         (folder / DEFACED_FOLDER).mkdir(exist_ok=True)
         write_volume(folder / DEFACED_FOLDER / f"{raw.prefix}{modality}.nii.gz", image)
     save_plan(folder / TRANSFORMS_NAME, prepared.plan)
-    document = _document(raw, prepared, options)
+    document = _document(raw, prepared, options, (*raw.notes, *flags))
     (folder / PREPARATION_NAME).write_text(json_text(document), encoding="utf-8")
     return document
 
@@ -140,11 +143,12 @@ def preparation_flags(prepared: "PreparedStudy") -> tuple[QualityFlag, ...]:
     Args:
         prepared: A prepared study.
     """
-    told = [f"the skull was stripped on {prepared.plan.reference}; its grid is the result's"]
+    reference = prepared.plan.reference
+    told = [f"the result lies on the grid of {reference}{', whose skull was stripped' if prepared.had_skull else ''}"]
     for modality, found in prepared.registrations.items():
         told.append(
             f"{modality} was moved by {found.shift_mm:.1f} mm and {found.turn_deg:.1f} degrees to lie on "
-            f"{prepared.plan.reference}, and a second search ended {found.spread_mm:.1f} mm away"
+            f"{reference}, and a second search ended {found.spread_mm:.1f} mm away"
         )
     messages = (*told, *prepared.notes)
     return tuple(QualityFlag(code="PREPARED", severity=Severity.INFO, message=message) for message in messages)
@@ -187,13 +191,14 @@ def _config(options: PrepareOptions) -> "RawConfig":
     )
 
 
-def _document(raw: RawStudy, prepared: "PreparedStudy", options: PrepareOptions) -> dict[str, Any]:
+def _document(
+    raw: RawStudy, prepared: "PreparedStudy", options: PrepareOptions, flags: tuple[QualityFlag, ...]
+) -> dict[str, Any]:
     brain = prepared.brain
     sequences: dict[str, dict[str, Any]] = {}
     for modality in prepared.case.modalities:
         found = prepared.registrations.get(modality)
         sequences[modality] = {"file": f"{raw.prefix}{modality}.nii.gz", **(_numbers(found) if found else {})}
-    flags = (*raw.notes, *check_case(prepared.case))
     return {
         "schema_version": "1.0",
         "notice": RESEARCH_USE_NOTICE,

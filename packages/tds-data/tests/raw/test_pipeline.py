@@ -103,9 +103,10 @@ def test_masks_return_to_every_raw_sequence(
     assert np.array_equal(back.voxels, study.brain.voxels)
 
 
-@pytest.mark.usefixtures("known_brain")
 def test_in_the_atlas_brains_lie_on_the_average_brain(
-    images: dict[Modality, Volume], lays: Mapping[Modality, np.ndarray]
+    images: dict[Modality, Volume],
+    lays: Mapping[Modality, np.ndarray],
+    known_brain: Callable[[Volume, np.ndarray], Volume],
 ) -> None:
     config = RawConfig(
         register=QUICK, atlas=True, bias=BiasConfig(voxel_mm=8.0, iterations=(5,)), deface=DefaceConfig()
@@ -116,6 +117,12 @@ def test_in_the_atlas_brains_lie_on_the_average_brain(
     assert dice(study.brain.voxels > 0, atlas_brain().voxels > 0) > 0.95
     assert study.atlas is not None
     assert displacement_mm(study.atlas.fixed_from_moving, lays[T1CE], head_points(images[T1CE])) < 5
+    for modality, image in images.items():
+        native = to_native(study.brain, study.plan, modality)
+        assert dice(native.voxels > 0, known_brain(image, lays[modality]).voxels > 0) > 0.95
+    inside = (study.brain.voxels > 0) & (atlas_brain().voxels > 0)
+    pair = study.case.images[T1CE].voxels[inside], load_atlas().voxels[inside]
+    assert np.corrcoef(*pair)[0, 1] > 0.8
     for modality, found in study.defaced.items():
         image = images[modality]
         assert found.same_grid(image)

@@ -80,6 +80,7 @@ class PreparedStudy:
         plan: The way back to each raw sequence.
         registrations: How each sequence but the reference was brought to it.
         atlas: How the reference's brain was brought to the atlas, if it was.
+        had_skull: Whether there was a skull on the reference to be stripped.
         defaced: Each raw sequence without face, on its own grid, if asked for.
         notes: What had to be assumed, for people.
         seconds: Time spent in each stage.
@@ -90,6 +91,7 @@ class PreparedStudy:
     plan: Plan
     registrations: Mapping[Modality, Registration]
     atlas: Registration | None
+    had_skull: bool
     defaced: Mapping[Modality, Volume]
     notes: tuple[str, ...]
     seconds: Mapping[str, float]
@@ -143,12 +145,13 @@ def prepare_raw(
     reference = reference_of(images, config.reference)
     for modality, volume in images.items():
         foreground(volume.voxels, name=modality)
-    _check_extras(images, reference, config)
+    had_skull = not is_stripped(images[reference])
+    _check_extras(images, config, had_skull=had_skull)
     work = _Work(images=images, reference=reference, config=config, cache=cache, progress=progress)
     with work.stage("register"):
         registrations = work.register()
     with work.stage("strip"):
-        brain = work.find_brain()
+        brain = work.find_brain(had_skull=had_skull)
     with work.stage("atlas"):
         atlas = work.to_atlas(brain) if config.atlas or config.deface else None
     space = Space.ATLAS if config.atlas else Space.REFERENCE
@@ -168,19 +171,20 @@ def prepare_raw(
         plan=plan,
         registrations=registrations,
         atlas=atlas,
+        had_skull=had_skull,
         defaced=defaced,
         notes=tuple(work.notes),
         seconds=work.seconds,
     )
 
 
-def _check_extras(images: Mapping[Modality, Volume], reference: Modality, config: RawConfig) -> None:
+def _check_extras(images: Mapping[Modality, Volume], config: RawConfig, *, had_skull: bool) -> None:
     """Ask for what will be needed before minutes of work, not after."""
     if config.atlas or config.deface:
         load_atlas()
     if config.atlas or config.deface or config.bias or (config.register and len(images) > 1):
         load_itk()
-    if not is_stripped(images[reference]):
+    if had_skull:
         load_openvino()
         weights_file(0)
 
@@ -236,10 +240,10 @@ class _Work:
             self.moves[modality] = result.fixed_from_moving
         return found
 
-    def find_brain(self) -> Volume:
+    def find_brain(self, *, had_skull: bool) -> Volume:
         volume = self.images[self.reference]
         self.tell("looking for the brain")
-        if is_stripped(volume):
+        if not had_skull:
             self.notes.append(f"{self.reference} shows no skull; its own outline was taken for the brain's")
             filled = ndimage.binary_fill_holes(foreground(volume.voxels))
             return volume.with_voxels(np.asarray(filled, np.uint8))
