@@ -94,27 +94,7 @@ def build_anatomy(
         places = np.flatnonzero(surface < np.float32(_REACH_MM))
     x, y, z = (axis.ravel()[places] for axis in everywhere)
     surface = surface.ravel()[places]
-    white, grey, fluid = (
-        sample(values, template.box, (x, y, z)) / np.float32(255)
-        for values in (template.white, template.grey, template.brain)
-    )
-    fluid = np.maximum(fluid - white - grey, 0)
-    fluid += np.clip(surface, 0, 1)
-    free = _foldable(x, y, z)
-    ridge = np.abs(sample(person.folds.on(HEAD_BOX), HEAD_BOX, _fold_places(x, y, z)))
-    # Averaging many heads has filled their small sulci. Here they run where a field passes zero: a thin sheet of fluid
-    # between two walls of cortex, with a blade of white matter halfway to the next.
-    sheet = np.clip(np.float32(1.5) - ridge * np.float32(_SHEET), 0, 1) * free
-    fluid += np.float32(0.55) * sheet * grey
-    white += np.float32(_BLADES) * free * grey
-    crest = np.clip(ridge - np.float32(0.6), -0.6, 1.4) * free
-    white_odds = _cubed(white) * exp(np.float32(_FOLD_STRENGTH) * crest)
-    # The template's outermost millimetres are half fluid because heads differ, not because gyri are wrapped in it.
-    wide = np.float32(0.55) + np.float32(0.2 + 1.1 * person.atrophy) * np.clip(surface / np.float32(-4), 0, 1)
-    fluid_odds = _cubed(wide * fluid) * (1 + np.float32(6) * sheet)
-    grey_odds = _cubed(grey)
-    total = white_odds + grey_odds + fluid_odds + _TINY
-    white, grey = white_odds / total, grey_odds / total
+    white, grey = _fractions(template, person, (x, y, z), surface)
     return Anatomy(
         lattice=lattice,
         places=places,
@@ -142,6 +122,34 @@ def sample(values: NDArray[np.generic], grid: Lattice, places: tuple[Float, Floa
         index[axis] -= np.float32(0.5)
     result: Float = ndimage.map_coordinates(values, index, np.float32, order=1, mode="nearest", prefilter=False)
     return result
+
+
+def _fractions(
+    template: Template, person: Individual, places: tuple[Float, Float, Float], surface: Float
+) -> tuple[Float, Float]:
+    """Return white and grey matter at places: the average's, with this person's folds and atrophy."""
+    x, y, z = places
+    white, grey, fluid = (
+        sample(values, template.box, (x, y, z)) / np.float32(255)
+        for values in (template.white, template.grey, template.brain)
+    )
+    fluid = np.maximum(fluid - white - grey, 0)
+    fluid += np.clip(surface, 0, 1)
+    free = _foldable(x, y, z)
+    ridge = np.abs(sample(person.folds.on(HEAD_BOX), HEAD_BOX, _fold_places(x, y, z)))
+    # Averaging many heads has filled their small sulci. Here they run where a field passes zero: a thin sheet of fluid
+    # between two walls of cortex, with a blade of white matter halfway to the next.
+    sheet = np.clip(np.float32(1.5) - ridge * np.float32(_SHEET), 0, 1) * free
+    fluid += np.float32(0.55) * sheet * grey
+    white += np.float32(_BLADES) * free * grey
+    crest = np.clip(ridge - np.float32(0.6), -0.6, 1.4) * free
+    white_odds = _cubed(white) * exp(np.float32(_FOLD_STRENGTH) * crest)
+    # The template's outermost millimetres are half fluid because heads differ, not because gyri are wrapped in it.
+    wide = np.float32(0.55) + np.float32(0.2 + 1.1 * person.atrophy) * np.clip(surface / np.float32(-4), 0, 1)
+    fluid_odds = _cubed(wide * fluid) * (1 + np.float32(6) * sheet)
+    grey_odds = _cubed(grey)
+    total = white_odds + grey_odds + fluid_odds + _TINY
+    return white_odds / total, grey_odds / total
 
 
 def _cubed(values: Float) -> Float:
