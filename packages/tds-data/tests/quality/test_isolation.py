@@ -1,5 +1,6 @@
 """Tasks in processes of their own. The work is `eval`, which every interpreter can import."""
 
+import os
 import subprocess
 import sys
 import time
@@ -107,3 +108,13 @@ def test_attempt_returns_what_was_raised_in_words() -> None:
     assert isolation._attempt(int, "x") == isolation._Fault(
         words="ValueError: invalid literal for int() with base 10: 'x'"
     )
+
+
+def test_workers_use_one_thread_for_linear_algebra_unless_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in isolation._THREAD_COUNTS:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("MKL_NUM_THREADS", "3")
+    ask = "__import__('os').environ.get({name!r})"
+    tasks = [ask.format(name=name) for name in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")]
+    assert [result for result, _ in ended(tasks, workers=1).values()] == ["1", "3"]
+    assert "OPENBLAS_NUM_THREADS" not in os.environ

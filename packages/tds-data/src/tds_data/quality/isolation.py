@@ -6,11 +6,13 @@ than there are processes, and those that were at work when a pool broke are done
 
 import logging
 import multiprocessing
+import os
 import signal
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
@@ -23,6 +25,7 @@ DIED: Final = "its process was killed or crashed, perhaps for want of memory"
 """What is said of a task whose process died."""
 
 _ANSWER: Final = 42
+_THREAD_COUNTS: Final = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +117,8 @@ def _pool(workers: int) -> ProcessPoolExecutor:
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_prepare_worker)
     try:
-        pool.submit(_answer).result()
+        with _one_thread_each():
+            pool.submit(_answer).result()  # starts them all
     except (BrokenProcessPool, OSError) as error:
         pool.shutdown(wait=False, cancel_futures=True)
         message = (
@@ -123,6 +127,22 @@ def _pool(workers: int) -> ProcessPoolExecutor:
         )
         raise WorkersNotStarted(message) from error
     return pool
+
+
+@contextmanager
+def _one_thread_each() -> Iterator[None]:
+    """Let processes that are started meanwhile do linear algebra in one thread, unless the user has said otherwise.
+
+    Each library reads its variable when it is loaded, which may be before a worker runs anything of ours. Without this
+    every worker starts as many threads as there are cores, and they wait for each other.
+    """
+    unset = [name for name in _THREAD_COUNTS if name not in os.environ]
+    os.environ.update(dict.fromkeys(unset, "1"))
+    try:
+        yield
+    finally:
+        for name in unset:
+            os.environ.pop(name, None)
 
 
 def _prepare_worker() -> None:
