@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from tds_data import AmbiguousSequence, Modality
-from tds_data.sequence_names import alias, channel_of, is_reference, modality_of, names_sequence, study_of
+from tds_data.sequence_names import alias, channel_of, is_reference, modality_of, names_sequence, phantom_of, study_of
 
 T1, T1CE, T2, FLAIR = Modality
 
@@ -86,3 +86,23 @@ def test_sequence_or_channel_number_is_a_sequence(name: str) -> None:
 @pytest.mark.parametrize("name", ["Segmentation.seg.nrrd", "t1_mask.mha", "scan.nrrd"])
 def test_masks_and_plain_names_are_no_sequence(name: str) -> None:
     assert not names_sequence(Path(name))
+
+
+PHANTOMS = (
+    "phantom-0007_t1.nii.gz",
+    "phantom-0007_0000.nii.gz",
+    "phantom-0007.nii.gz",
+    "phantom-0007-t1n.nii.gz",
+    "sub-phantom0007_T1w.nii.gz",
+)
+OTHERS = ("patient_t1.nii.gz", "phantom-007_t1.nii.gz", "aphantom-0007_t1.nii", "phantom-0007x.nii")
+
+
+@pytest.mark.parametrize("name", PHANTOMS)
+def test_phantoms_are_known_by_their_names_in_every_layout(name: str) -> None:
+    assert phantom_of(Path(name)) == "phantom-0007"
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_other_names_are_no_phantoms(name: str) -> None:
+    assert phantom_of(Path(name)) is None

@@ -11,7 +11,6 @@ from uuid import uuid4
 from tds_cli.errors import ReferenceMissing, UsageFault
 from tds_cli.model import ModelRequest
 from tds_cli.output import Progress, json_text, say, say_table
-from tds_cli.study import is_phantom
 from tds_core.api import TumorDetector
 from tds_core.errors import EvaluationError
 from tds_core.evaluation import CaseScores, case_folders, evaluate_case, mean_dice, sequence_subsets, with_sequences
@@ -120,7 +119,7 @@ def score_predictions(cases: Sequence[StudyFiles], folder: Path, *, progress: Pr
 
 
 def _phantoms(cases: Sequence[StudyFiles]) -> frozenset[str]:
-    return frozenset(files.name for files in cases if is_phantom(files))
+    return frozenset(files.name for files in cases if files.phantom is not None)
 
 
 def _prediction(folder: Path, name: str) -> Path:

@@ -1,7 +1,6 @@
 """From a path on the command line to a case in memory, whatever the study is made of."""
 
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -21,7 +20,6 @@ from tds_data.volume import Volume
 
 _DEPTH: Final = 4
 _DICOM_NAME: Final = "study"
-_PHANTOM_FILE: Final = re.compile(r"phantom-\d{4,}_")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,27 +150,15 @@ def _is_study_image(path: Path) -> bool:
     return kind is Format.NIFTI
 
 
-def is_phantom(files: StudyFiles) -> bool:
-    """Tell whether a study is one of our phantoms, by the names that phantoms are written under.
-
-    Args:
-        files: What `discover` returned.
-    """
-    paths = [source[0] if isinstance(source, tuple) else source for source in files.images.values()]
-    return all(_PHANTOM_FILE.match(path.name) for path in paths)
-
-
 def _read_images(request: StudyRequest) -> Study:
     files = _files(request)
-    return Study(case=load_case(files), notes=_assumed(files), phantom=is_phantom(files))
+    return Study(case=load_case(files), notes=_assumed(files), phantom=files.phantom is not None)
 
 
 def _raw_images(request: StudyRequest) -> RawStudy:
     files = _files(request)
     images, reference = load_images(files)
-    first = next(iter(files.images.values()))
-    match = _PHANTOM_FILE.match((first[0] if isinstance(first, tuple) else first).name)
-    prefix = match.group() if match is not None and is_phantom(files) else ""
+    prefix = "" if files.phantom is None else f"{files.phantom}_"
     return RawStudy(name=files.name, images=images, reference=reference, notes=_assumed(files), prefix=prefix)
 
 

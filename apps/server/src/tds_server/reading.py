@@ -1,17 +1,13 @@
 """From an uploaded study to a case in memory, with what must be said about it beside its result."""
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 from tds_clinical.dicom import looks_like_dicom, read_study, reading_notes
 from tds_data.case import Case
 from tds_data.discover import discover
 from tds_data.report import QualityFlag, Severity
-from tds_data.study_files import StudyFiles, load_case
-
-_PHANTOM_FILE: Final = re.compile(r"phantom-\d{4,}_")
+from tds_data.study_files import load_case
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -44,9 +40,4 @@ def read(study: Path) -> StudyRead:
         return StudyRead(case=found.case, notes=reading_notes(found))
     files = discover(study)
     notes = tuple(QualityFlag(code="ASSUMED", severity=Severity.INFO, message=note) for note in files.notes)
-    return StudyRead(case=load_case(files), notes=notes, phantom=_is_phantom(files))
-
-
-def _is_phantom(files: StudyFiles) -> bool:
-    paths = [source[0] if isinstance(source, tuple) else source for source in files.images.values()]
-    return all(_PHANTOM_FILE.match(path.name) for path in paths)
+    return StudyRead(case=load_case(files), notes=notes, phantom=files.phantom is not None)

@@ -46,7 +46,7 @@ Messages say what was wrong, the value seen and what to do. They never hold a pa
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tds_data.curation.leaks import Leak
@@ -54,7 +54,21 @@ if TYPE_CHECKING:
 
 
 class DataError(Exception):
-    """Root of every error that tds_data raises on purpose."""
+    """Root of every error that tds_data raises on purpose.
+
+    Every one of them passes between processes with its message and its attributes.
+    """
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Tell pickle to restore what the error holds: constructors make the message and cannot be called with it."""
+        return _restored, (type(self), self.args, self.__dict__)
+
+
+def _restored(kind: type[DataError], args: tuple[object, ...], attributes: dict[str, object]) -> DataError:
+    error = kind.__new__(kind)
+    error.args = args
+    error.__dict__.update(attributes)
+    return error
 
 
 class VolumeReadError(DataError, ValueError):
@@ -277,10 +291,6 @@ class DamagedCache(CacheError):
         super().__init__(f"{path.name!r} of the cache is damaged: {reason}; run `tds data cache` again to mend it")
         self.path = path
         self.reason = reason
-
-    def __reduce__(self) -> tuple[type["DamagedCache"], tuple[Path, str]]:
-        """Tell pickle what to call: the message alone would not do."""
-        return type(self), (self.path, self.reason)
 
 
 class SourceChanged(CacheError):

@@ -17,6 +17,7 @@ _MASK_WORDS: Final = frozenset({"mask", "brainmask", "probseg", *_REFERENCE_WORD
 _CONTRAST_WORDS: Final = frozenset({"ce", "gd", "gad", "gado", "gadolinium", "contrast", "post", "postcontrast"})
 _NOT_BEFORE: Final = frozenset({"pre", "no", "non", "without", "wo"})
 _NOT_AFTER: Final = frozenset({"none", "no", "pre", "op", "surgery", "treatment", "rt"})
+_PHANTOM: Final = re.compile(r"(?:sub-)?phantom-?(\d{4,})(?![0-9a-z])")
 _CHANNEL: Final = re.compile(r"^(?P<study>.+)_(?P<channel>\d{4})$")
 
 
@@ -90,6 +91,20 @@ def channel_of(path: Path) -> tuple[str, int] | None:
     """
     match = _CHANNEL.match(image_stem(path))
     return None if match is None else (match["study"], int(match["channel"]))
+
+
+def phantom_of(path: Path) -> str | None:
+    """Return the phantom that a file's name stands for, or `None` if it is not named as our phantoms are in any layout.
+
+    Args:
+        path: Only its name is looked at.
+
+    Examples:
+        >>> phantom_of(Path("sub-phantom0007_T1w.nii.gz"))
+        'phantom-0007'
+    """
+    match = _PHANTOM.match(path.name)
+    return None if match is None else f"phantom-{match[1]}"
 
 
 def alias(text: str) -> Modality | None:

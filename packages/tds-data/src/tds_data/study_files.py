@@ -10,6 +10,7 @@ from typing import Final
 from tds_data.case import Case
 from tds_data.formats.images import open_image, read_image
 from tds_data.labels import read_reference
+from tds_data.sequence_names import phantom_of
 from tds_data.vocabulary import MODALITIES, Modality
 from tds_data.volume import Volume
 
@@ -40,6 +41,13 @@ class StudyFiles:
     def __post_init__(self) -> None:
         ordered = {m: self.images[m] for m in MODALITIES if m in self.images}
         object.__setattr__(self, "images", MappingProxyType(ordered))
+
+    @property
+    def phantom(self) -> str | None:
+        """Which of our phantoms this is, by the names of all its images; `None` for anything else."""
+        sources = (source[0] if isinstance(source, tuple) else source for source in self.images.values())
+        phantoms = {phantom_of(path) for path in sources}
+        return phantoms.pop() if len(phantoms) == 1 else None
 
 
 def load_case(files: StudyFiles) -> Case:
