@@ -407,3 +407,21 @@ FAULTS: Mapping[str, Fault] = {
     ),
 }
 """Every fault by its name."""
+
+CERTAIN: Mapping[str, str] = {
+    "study mirrored": "all",
+    "sequence mirrored": "flair",
+    "mask mirrored": "mask",
+    "sequence shifted": "t1ce 3 mm y",
+    "sequence turned": "t1 3 deg z",
+    "contrast missing": "second t1",
+    "sequences swapped": "t1 and t2",
+    "bias": "t2 150%",
+    "noise": "t1 10%",
+    "ghost": "t1ce 10%",
+    "motion": "t1 3 mm",
+    "skull": "all",
+    "cut off": "top 30 mm",
+    "not a brain": "brain of noise",
+}
+"""The strength of each fault that has to be named in every patient; a mirrored study is not certain, but most are."""

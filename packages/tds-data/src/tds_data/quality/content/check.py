@@ -54,15 +54,12 @@ def check_view(view: ContentView) -> tuple[QualityFlag, ...]:
 
 
 def _check_together(view: ContentView, placed: Placed) -> tuple[QualityFlag, ...]:
-    """Return what the sequences say about each other; a swap or a mirrored sequence would distort the rest."""
+    """Return what the sequences say about each other; a mirrored sequence or a swap would distort the rest."""
     interior = find_interior(view)
-    swapped = () if interior is None else check_order(interior)
-    if swapped:
-        return swapped
-    mirrored = () if interior is None else check_mirrored(placed, interior)
-    if mirrored:
-        return mirrored
     sides = (*check_mask_side(placed), *check_study_side(placed))
     if interior is None:
         return sides
+    distorted = check_mirrored(placed, interior) or check_order(interior)
+    if distorted:
+        return distorted
     return (*sides, *check_contrast(view), *check_registration(interior), *check_motion(interior))
