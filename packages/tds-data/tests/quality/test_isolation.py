@@ -114,7 +114,8 @@ def test_workers_use_one_thread_for_linear_algebra_unless_told(monkeypatch: pyte
     for name in isolation._THREAD_COUNTS:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("MKL_NUM_THREADS", "3")
-    ask = "__import__('os').environ.get({name!r})"
-    tasks = [ask.format(name=name) for name in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")]
-    assert [result for result, _ in ended(tasks, workers=1).values()] == ["1", "3"]
+    ask = "__import__('time').sleep(0.3) or [__import__('os').environ.get(n) for n in {names!r}] + [{number}]"
+    names = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+    outcomes = ended([ask.format(names=names, number=number) for number in range(4)], workers=2)
+    assert sorted(result for result, _ in outcomes.values()) == [["1", "3", number] for number in range(4)]
     assert "OPENBLAS_NUM_THREADS" not in os.environ

@@ -14,12 +14,14 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Final, Generic, TypeVar
+from typing import Final, Generic, ParamSpec, TypeVar
 
 from tds_data.errors import WorkersNotStarted
 
 _T = TypeVar("_T")
 _R = TypeVar("_R")
+_S = TypeVar("_S")
+_P = ParamSpec("_P")
 
 DIED: Final = "its process was killed or crashed, perhaps for want of memory"
 """What is said of a task whose process died."""
@@ -69,7 +71,7 @@ def run_isolated(work: Callable[[_T], _R], tasks: Iterable[_T], *, workers: int)
         yield from _until_broken(work, waiting, suspects, workers)
         for task in suspects:
             with _pool(1) as pool:
-                yield _ended(pool.submit(_attempt, work, task), task) or Outcome(task=task, fault=DIED)
+                yield _ended(_submit(pool, _attempt, work, task), task) or Outcome(task=task, fault=DIED)
 
 
 def _until_broken(
@@ -82,7 +84,7 @@ def _until_broken(
             while waiting and not suspects and len(working) < workers:
                 task = waiting.popleft()
                 try:
-                    working[pool.submit(_attempt, work, task)] = task
+                    working[_submit(pool, _attempt, work, task)] = task
                 except BrokenProcessPool:  # it broke while nobody looked
                     suspects.append(task)
             done, _ = wait(working, return_when=FIRST_COMPLETED)
@@ -117,8 +119,7 @@ def _pool(workers: int) -> ProcessPoolExecutor:
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_prepare_worker)
     try:
-        with _one_thread_each():
-            pool.submit(_answer).result()  # starts them all
+        _submit(pool, _answer).result()
     except (BrokenProcessPool, OSError) as error:
         pool.shutdown(wait=False, cancel_futures=True)
         message = (
@@ -127,6 +128,11 @@ def _pool(workers: int) -> ProcessPoolExecutor:
         )
         raise WorkersNotStarted(message) from error
     return pool
+
+
+def _submit(pool: ProcessPoolExecutor, work: Callable[_P, _S], *tasks: _P.args, **named: _P.kwargs) -> Future[_S]:
+    with _one_thread_each():  # the pool starts its processes one by one, as tasks come
+        return pool.submit(work, *tasks, **named)
 
 
 @contextmanager
