@@ -136,8 +136,8 @@ def test_no_axis_is_shifted_by_part_of_a_voxel(
     shape = tuple(int(np.ceil(n / f)) for n, f in zip(image.shape, factors, strict=True))
     found = resample(image, factors, shape, interpolation=interpolation)
     mass = (np.array(ndimage.center_of_mass(found)) + 0.5) * factors - 0.5
-    # The nearest centre is off by a rounding error of up to half a voxel, on average by none.
-    tolerance = 0.25 if interpolation is Interpolation.NEAREST else 0.02
+    # Where two centres are equally close, always the same one is nearest: half a voxel off, and never more.
+    tolerance = 0.51 if interpolation is Interpolation.NEAREST else 0.02
     assert np.abs(mass - centre).max() < tolerance
 
 

