@@ -173,6 +173,12 @@ def test_sequence_that_covers_half_the_head_is_warned_of(case: Case) -> None:
     assert {f.code: f.value for f in flags}["LOW-COVERAGE"] == "50%"
 
 
+def test_one_sequence_with_its_skull_does_not_make_the_others_small(case: Case) -> None:
+    whole = np.random.default_rng(0).integers(100, 400, case.grid.shape).astype(np.int16)
+    flags = checked(Case(name="x", images={**case.images, T2: case.grid.with_voxels(whole)}))
+    assert {flag.code: flag.subject for flag in flags} == {"SKULL-PRESENT": "t2"}
+
+
 def test_refusal_lists_errors_and_keeps_all_flags(case: Case) -> None:
     flags = checked(replaced(case, np.zeros(case.grid.shape)))
     with pytest.raises(RefusedStudy, match="CONSTANT-IMAGE: t1 is the same value") as caught:

@@ -186,6 +186,20 @@ def test_names_from_outside_are_words_and_nothing_else() -> None:
     assert HOSTILE in Page(text).text
 
 
+@pytest.mark.parametrize(
+    ("subject", "said"),
+    [
+        ("t1", "T1: v"),
+        ("t1, t1ce", "T1 and T1ce: v"),
+        ("t1, t2, flair", "T1, T2 and FLAIR: v"),
+        (None, "v"),
+        ("v", "V"),
+    ],
+)
+def test_what_a_finding_is_about_is_said_in_words(subject: str | None, said: str) -> None:
+    assert page._said(flag("CLIPPED", "m", "v", subject=subject)) == said
+
+
 def test_page_of_nothing_says_so() -> None:
     shown = Page(render_page(DatasetReport(name="x", layout="x", scheme="none", digest="0" * 64)))
     assert "0 cases: 0 without findings." in shown.text

@@ -23,7 +23,7 @@ def coverage_flags(sequences: Sequence[SampledImage]) -> Iterator[QualityFlag]:
     Args:
         sequences: The usable images of one study.
     """
-    largest = max((sequence.volume_ml for sequence in sequences), default=0.0)
+    largest = max((sequence.volume_ml for sequence in sequences if not _has_skull(sequence)), default=0.0)
     for sequence in sequences:
         yield from _amount(sequence)
         if sequence.volume_ml < MIN_OVERLAP * largest:
@@ -33,8 +33,8 @@ def coverage_flags(sequences: Sequence[SampledImage]) -> Iterator[QualityFlag]:
 
 def _amount(sequence: SampledImage) -> Iterator[QualityFlag]:
     name, shown = sequence.name, f"{sequence.volume_ml:.0f} mL"
-    low, high = HEAD_LIMITS_ML
-    if sequence.background_share < MIN_BACKGROUND_SHARE or sequence.volume_ml > high:
+    low, _ = HEAD_LIMITS_ML
+    if _has_skull(sequence):
         message = f"{name} is not skull-stripped: its background is not constant or its content is no brain's; "
         yield flag("SKULL-PRESENT", message + "strip the skull first", shown, subject=name)
     elif sequence.volume_ml < low:
@@ -43,3 +43,7 @@ def _amount(sequence: SampledImage) -> Iterator[QualityFlag]:
     elif not USUAL_BRAIN_ML[0] <= sequence.volume_ml <= USUAL_BRAIN_ML[1]:
         message = f"{name} holds an unusual brain volume; check the skull stripping"
         yield flag("BRAIN-VOLUME", message, shown, subject=name)
+
+
+def _has_skull(sequence: SampledImage) -> bool:
+    return sequence.background_share < MIN_BACKGROUND_SHARE or sequence.volume_ml > HEAD_LIMITS_ML[1]

@@ -213,7 +213,8 @@ def _environment() -> "Environment":
 def _said(finding: QualityFlag) -> str:
     """Return the few words about a finding that are seen without opening it."""
     subjects = [] if finding.subject is None else finding.subject.split(", ")
-    about = " and ".join("mask" if subject == "mask" else _sequence_name(subject) for subject in subjects)
+    names = ["mask" if subject == "mask" else _sequence_name(subject) for subject in subjects]
+    about = " and ".join(part for part in (", ".join(names[:-1]), *names[-1:]) if part)
     value = "" if finding.value is None or finding.value == finding.subject else finding.value
     return ": ".join(part for part in (about, value) if part) or finding.message
 
