@@ -207,6 +207,7 @@ def _environment() -> "Environment":
     environment.filters["advice"] = _advice
     environment.filters["word"] = _WORDS.__getitem__
     environment.filters["said"] = _said
+    environment.filters["sentence"] = _sentence
     return environment
 
 
@@ -217,6 +218,13 @@ def _said(finding: QualityFlag) -> str:
     about = " and ".join(part for part in (", ".join(names[:-1]), *names[-1:]) if part)
     value = "" if finding.value is None or finding.value == finding.subject else finding.value
     return ": ".join(part for part in (about, value) if part) or finding.message
+
+
+def _sentence(words: str) -> str:
+    """Return a message as a sentence; a sequence that it begins with gets its proper name."""
+    first, space, rest = words.partition(" ")
+    start = _sequence_name(first) if first in set(MODALITIES) else first[:1].upper() + first[1:]
+    return f"{start}{space}{rest}."
 
 
 def _advice(finding: QualityFlag) -> Code | None:
