@@ -292,3 +292,8 @@ def test_weights_are_compared(report: DatasetReport) -> None:
     assert not DatasetReport(name="x", layout="x", scheme="x", digest="x", cases=report.cases[:1]).reaches(
         Severity.INFO
     )
+
+
+def test_messages_become_sentences() -> None:
+    assert page._sentence("flair is clipped") == "FLAIR is clipped."
+    assert page._sentence("the mask marks nothing") == "The mask marks nothing."
