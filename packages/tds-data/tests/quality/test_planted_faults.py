@@ -1,6 +1,7 @@
 """Each structural fault, planted into a copy of a head, is named by its code."""
 
 from collections.abc import Callable
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -183,6 +184,14 @@ def real_case(real_patients: list[Path]) -> Case:
 @pytest.mark.parametrize("fault", FAULTS)
 def test_fault_in_a_real_patient_is_named(real_case: Case, fault: str) -> None:
     assert_named(check_structure, real_case, fault)
+
+
+@pytest.mark.real_data
+def test_no_pair_of_a_real_patients_sequences_is_refused(real_patients: list[Path]) -> None:
+    case = load_case(discover(next(p for p in real_patients if p.name == "BraTS2021_01484")))
+    for pair in combinations(case.images, 2):
+        flags = check_case(Case(name="pair", images={m: case.images[m] for m in pair}))
+        assert [flag for flag in flags if flag.severity is Severity.ERROR] == [], pair
 
 
 @pytest.mark.real_data

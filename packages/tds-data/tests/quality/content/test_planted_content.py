@@ -73,7 +73,7 @@ def test_of_two_sequences_either_may_be_at_fault(drawn: Case) -> None:
     moved = check_content(shift(two, T2, (4, 0, 0)))
     assert [(f.code, f.subject) for f in moved] == [("MISREGISTERED", "t1, t2")]
     mirrored = check_content(FAULTS["sequence mirrored"].plant["t2"](two))
-    assert [(f.code, f.subject) for f in mirrored] == [("FLIPPED-LEFT-RIGHT", "t1, t2")]
+    assert [(f.code, f.subject, f.severity) for f in mirrored] == [("FLIPPED-LEFT-RIGHT", "t1, t2", "warning")]
 
 
 def test_mirrored_sequence_is_told_where_the_head_is_off_the_middle(drawn: Case) -> None:

@@ -27,6 +27,9 @@ below; every mirrored one comes out above 0.99."""
 MIRROR_EVIDENCE: Final = 1.05
 """The same after moving both into their best places, above which the sequence is mirrored. Right sequences stay below
 0.9, shifted, turned, noisy or ghosted ones below 0.97; every mirrored one comes out above 1.1."""
+PAIR_EVIDENCE: Final = 1.15
+"""The same where there are only two sequences, and then it is no more than a warning: right pairs of T1 or T1ce and
+FLAIR reach 1.07, among mirrored ones."""
 
 _INSIDE: Final = 0.9
 _EVERY: Final = 3
@@ -80,12 +83,18 @@ def check_mirrored(placed: Placed, interior: Interior) -> tuple[QualityFlag, ...
     suspects = [m for m, ratio in suspect_mirrored(placed).items() if ratio > SUSPICION]
     evidence = {m: measure_mirror_evidence(interior, m) for m in suspects}
     worst = max(evidence, key=lambda m: evidence[m], default=None)
-    if worst is None or evidence[worst] < MIRROR_EVIDENCE:
+    is_pair = len(placed.images) == 2  # noqa: PLR2004  # either of them may be the mirrored one
+    if worst is None or evidence[worst] < (PAIR_EVIDENCE if is_pair else MIRROR_EVIDENCE):
         return ()
-    subject = worst.value if len(placed.images) > 2 else ", ".join(placed.images)  # noqa: PLR2004  # either of two
+    subject = ", ".join(placed.images) if is_pair else worst.value
+    severity = Severity.WARNING if is_pair else Severity.ERROR
     message = f"{subject} fits the other sequences better with left and right swapped; convert it again"
+    if is_pair:
+        message = (
+            "the two sequences fit better with left and right swapped in one; find out which and convert it again"
+        )
     shown = f"{evidence[worst]:.2f} times better mirrored"
-    return (flag("FLIPPED-LEFT-RIGHT", message, shown, subject=subject, severity=Severity.ERROR),)
+    return (flag("FLIPPED-LEFT-RIGHT", message, shown, subject=subject, severity=severity),)
 
 
 def _local_contrast(image: Float, inside: Mask) -> NDArray[np.float64]:
