@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import tds_data
-from tds_data import PreprocessConfig, prepare, to_canonical
+from tds_data import Label, PreprocessConfig, prepare, to_canonical
 from tds_data.cache import Cache, CacheConfig, build_cache, open_cache
 from tds_data.cache import _publish as publish_module
 from tds_data.cache import build as build_module
@@ -135,6 +135,16 @@ def test_changed_data_set_makes_the_cache_stale(data_set: MakeSet, at_3_mm: Cach
     with pytest.raises(StaleCache, match="another manifest"):
         open_cache(tmp_path / "cache", manifest=changed)
     assert build_cache(changed, tmp_path / "cache", at_3_mm).built == 1
+
+
+def test_other_label_scheme_makes_the_labels_anew(data_set: MakeSet, at_3_mm: CacheConfig, tmp_path: Path) -> None:
+    manifest = data_set(2, unlabelled=1)
+    first = build_cache(manifest, tmp_path / "cache", at_3_mm)
+    swapped = replace(manifest, scheme="custom", labels={"ED": (1,), "NCR": (2,), "ET": (4,)})
+    second = build_cache(swapped, tmp_path / "cache", at_3_mm)
+    assert second.built == 1  # the case without a mask stays
+    assert second.cases[1].counts[Label.ED] == first.cases[1].counts[Label.NCR]
+    assert len(list((tmp_path / "cache").glob("*.tdscase"))) == 2
 
 
 def test_source_that_changed_since_it_was_indexed_is_refused(

@@ -22,6 +22,7 @@ from tds_data.cache.policy import DamagePolicy
 from tds_data.case import Case
 from tds_data.datasets.load import load_entry
 from tds_data.datasets.manifest import CaseEntry, FileEntry, Manifest
+from tds_data.datasets.schemes import find_scheme
 from tds_data.errors import CacheError, DamagedCache, DataError, SourceChanged, UnusableCase, VolumeWriteError
 from tds_data.preprocess import prepare, prepare_reference, region_labels
 from tds_data.vocabulary import REGIONS
@@ -45,9 +46,9 @@ def build_cache(
 ) -> Cache:
     """Return a cache of all cases of a manifest, making what is not there yet.
 
-    A file in the folder is kept only if its version, its configuration, the hashes of its sources and the hash of each
-    of its arrays are right, and its sources are still what the manifest says. A run that was stopped goes on where it
-    stood. If everything is there, nothing is written.
+    A file in the folder is kept only if its version, its configuration, the hashes of its sources, the scheme of its
+    labels and the hash of each of its arrays are right, and its sources are still what the manifest says. A run that
+    was stopped goes on where it stood. If everything is there, nothing is written.
 
     Args:
         manifest: The data set: brain MRI. Cases without a mask are cached too, and marked.
@@ -134,7 +135,7 @@ def _result(future: Future[_Done], name: str, policy: DamagePolicy) -> _Done | S
 def _one(job: _Job, entry: CaseEntry) -> _Done:
     for source in {file.path: file for file in entry.files}.values():
         _check_source(job.manifest, source)
-    identity = _identity(entry, job.config)
+    identity = _identity(entry, job)
     path = job.target / f"{digest(identity)[:32]}{CASE_SUFFIX}"
     kept = _kept(path, identity)
     if kept is not None:
@@ -155,16 +156,18 @@ def _check_source(manifest: Manifest, entry: FileEntry) -> None:
     raise SourceChanged(message)
 
 
-def _identity(entry: CaseEntry, config: CacheConfig) -> dict[str, Any]:
+def _identity(entry: CaseEntry, job: _Job) -> dict[str, Any]:
     """Return everything that decides what the file of a case holds."""
+    scheme = None if entry.mask is None else find_scheme(job.manifest.scheme, job.manifest.labels)
     files = {**entry.images, **({} if entry.mask is None else {"mask": entry.mask})}
     return {
         "format_version": FORMAT_VERSION,
-        "config_sha256": config.digest,
+        "config_sha256": job.config.digest,
         "name": entry.name,
         "patient": entry.patient,
         "phantom": entry.phantom,
         "sources": {key: {"sha256": file.sha256, "index": file.index} for key, file in files.items()},
+        "label_scheme": None if scheme is None else dict(scheme.values),
     }
 
 
