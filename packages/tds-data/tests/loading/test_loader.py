@@ -425,6 +425,31 @@ def test_worker_that_hangs_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not is_running(pid)
 
 
+def test_signal_handlers_of_the_main_process_are_not_the_workers(cache: Cache) -> None:
+    before = signal.signal(signal.SIGTERM, lambda *_: None)  # as a trainer does that saves before it ends
+    try:
+        with PatchLoader(cache, CONFIG, LoaderMeans(workers=1)) as loader:
+            next(loader.batches())
+            pid = loader.worker_pids[0]
+            os.kill(pid, signal.SIGTERM)
+            deadline = time.monotonic() + 5
+            while is_running(pid) and time.monotonic() < deadline:
+                time.sleep(0.01)
+            assert not is_running(pid)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def test_loader_closes_at_once_beside_another_that_was_begun_later(cache: Cache) -> None:
+    one, other = (PatchLoader(cache, CONFIG, LoaderMeans(workers=1)) for _ in range(2))
+    with other, one:
+        next(one.batches())
+        next(other.batches())
+        start = time.monotonic()
+        one.close()
+        assert time.monotonic() - start < 1.5
+
+
 def test_system_that_cannot_fork_is_told(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(multiprocessing, "get_all_start_methods", lambda: ["spawn"])
     loader = PatchLoader(cache, CONFIG, LoaderMeans(workers=1))
@@ -477,10 +502,12 @@ def test_real_patients_give_the_same_patches_with_and_without_workers(
 @pytest.fixture
 def as_worker() -> Iterator[None]:
     """Put back what a worker changes in its process."""
-    handler, threads = signal.getsignal(signal.SIGINT), torch.get_num_threads()
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    threads = torch.get_num_threads()
     yield
     gc.unfreeze()
-    signal.signal(signal.SIGINT, handler)
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
     torch.set_num_threads(threads)
 
 

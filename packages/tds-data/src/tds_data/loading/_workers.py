@@ -12,6 +12,7 @@ import signal
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -138,7 +139,9 @@ class WorkerPool:
     def close(self) -> None:
         """End all processes."""
         for worker in self._workers:
-            worker.connection.close()  # the worker's end tells it to stop
+            with suppress(OSError):  # it is dead
+                worker.connection.send(None)  # another loader's workers may hold the pipe open
+            worker.connection.close()
         for worker in self._workers:
             worker.process.join(_STOP_S)
             if worker.process.is_alive():
@@ -204,10 +207,13 @@ class WorkerPool:
 
 
 def _serve(connection: Connection, inherited: list[Connection], work: Work, parent: int) -> None:
-    """Answer tasks until the main process closes the pipe or is gone."""
+    """Answer tasks until the main process says `None`, closes the pipe or is gone."""
     for other in inherited:
         other.close()  # or the pipe would stay open when the main process has gone
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the main process decides
+    signal.signal(
+        signal.SIGTERM, signal.SIG_DFL
+    )  # its handlers are not for here, and exit waits for the workers to end
     gc.freeze()  # to look through inherited objects would copy the pages that they share
     torch.set_num_threads(1)
     try:
@@ -215,6 +221,9 @@ def _serve(connection: Connection, inherited: list[Connection], work: Work, pare
             while not connection.poll(_LOOK_FOR_PARENT_S):
                 if os.getppid() != parent:
                     return
-            connection.send(work(connection.recv()))
+            task = connection.recv()
+            if task is None:
+                return
+            connection.send(work(task))
     except (EOFError, OSError):
         return
