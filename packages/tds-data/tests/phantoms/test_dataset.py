@@ -1,3 +1,4 @@
+import errno
 import json
 import re
 from collections.abc import Iterator
@@ -162,13 +163,18 @@ def test_folder_that_holds_something_is_left_alone(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("layout", ["brats", "bids"])
 def test_failure_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, layout: str) -> None:
+    seen: list[str] = []
+
     def full(path: Path, *_: object) -> None:
-        raise VolumeWriteError(path, "the disk is full")
+        seen.extend(p.name for p in tmp_path.iterdir())
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
 
     monkeypatch.setattr(dataset, "write_volume", full)
     with pytest.raises(VolumeWriteError, match="disk is full"):
         write_phantoms(tmp_path / "set", PhantomSet(**COARSE, layout=layout), workers=1)
     assert list(tmp_path.iterdir()) == []
+    # A name that the next run clears away, were this one killed.
+    assert re.fullmatch(r"\.set\.partial-\d+-[0-9a-f]{8}-[0-9a-f]{8}", *seen)
 
 
 def test_worker_that_fails_is_told_with_its_seed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

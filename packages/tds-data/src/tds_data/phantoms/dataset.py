@@ -2,7 +2,7 @@
 
 import json
 import os
-import tempfile
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -172,19 +172,18 @@ def write_phantoms(
     if wanted.layout == OWN_LAYOUT:
         with atomic_folder(target) as folder:
             return _write_own(folder, target, wanted, count, progress)
-    target.absolute().parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{target.name}.partial-", dir=target.absolute().parent) as place:
-        folder = Path(place) / "set"
+    with atomic_folder(target) as final:
+        folder, converted = final / ".made", final / ".converted"
         folder.mkdir()
         manifest = _write_own(folder, folder, wanted, count, progress)
-        converted = Path(place) / "converted"
         convert_dataset(manifest, converted, wanted.layout, options=ConvertOptions(link=True, workers=count))
         (folder / RECIPES_NAME).replace(converted / RECIPES_NAME)
-        with atomic_folder(target) as final:
-            for entry in converted.iterdir():
-                entry.rename(final / entry.name)
-            found = index_dataset(final, layout=wanted.layout, workers=count)
-            write_manifest(found, final / MANIFEST_NAME)
+        shutil.rmtree(folder)
+        for entry in converted.iterdir():
+            entry.rename(final / entry.name)
+        converted.rmdir()
+        found = index_dataset(final, layout=wanted.layout, workers=count)
+        write_manifest(found, final / MANIFEST_NAME)
     return replace(found, root=target)
 
 
