@@ -166,6 +166,22 @@ def test_ct_is_checked_for_what_is_no_matter_of_the_brain(tmp_path: Path) -> Non
     assert set(report.fingerprints) == {"ct"}
 
 
+def test_pet_may_be_on_another_grid_than_ct_and_a_part_of_a_body_may_be_short(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for folder in ("imagesTr", "labelsTr"):
+        (tmp_path / folder).mkdir()
+    ct = Volume(rng.integers(-1000, 1000, (60, 60, 18)).astype(np.int16), np.diag([3.0, 3, 3, 1]))
+    write_volume(tmp_path / "imagesTr" / "CHUM-001__CT.nii.gz", ct)
+    pet = Volume(rng.random((50, 50, 16), dtype=np.float32), np.diag([3.5, 3.5, 3.5, 1]))
+    write_volume(tmp_path / "imagesTr" / "CHUM-001__PT.nii.gz", pet)
+    labels = np.zeros((60, 60, 18), np.uint8)
+    labels[20:30, 20:30, 5:10] = 1
+    write_volume(tmp_path / "labelsTr" / "CHUM-001.nii.gz", ct.with_voxels(labels))
+    assert checked(tmp_path, name="CHUM-001").flags == ()
+    write_volume(tmp_path / "labelsTr" / "CHUM-001.nii.gz", pet.with_voxels(labels[:50, :50, :16]))
+    assert subjects(checked(tmp_path, name="CHUM-001")) == {("SHAPE-MISMATCH", "mask")}
+
+
 def test_errors_come_first(dataset: Dataset, textured: Case) -> None:
     root = dataset(one=None)
     (root / "one" / "t1ce.nii.gz").unlink()

@@ -147,7 +147,7 @@ def _load(task: CaseTask, scheme: LabelScheme) -> _Loaded:
 
 def _findings(task: CaseTask, case: _Loaded, scheme: LabelScheme) -> tuple[QualityFlag, ...]:
     mask = case.mask
-    structure = [*case.flags, *mismatch_flags({**case.images, **({} if mask is None else {MASK: mask})})]
+    structure = [*case.flags, *mismatch_flags(_on_one_grid(case))]
     content: list[QualityFlag] = []
     heads: list[SampledImage] = []
     for images in _by_grid(case.images):
@@ -160,6 +160,16 @@ def _findings(task: CaseTask, case: _Loaded, scheme: LabelScheme) -> tuple[Quali
     if mask is not None:
         structure += [*scheme_flags(mask, _numbers(task, scheme), scheme.name), *mask_flags(mask, heads)]
     return together(structure, content)
+
+
+def _on_one_grid(case: _Loaded) -> dict[str, Volume]:
+    """Return what has to share a grid: brain MRI, or the first image of others, and the mask.
+
+    PET lies on a grid of its own beside CT, and the mask on the grid of the CT.
+    """
+    brain = {name: volume for name, volume in case.images.items() if name in set(MODALITIES)}
+    first = dict(list(case.images.items())[:1])
+    return {**(brain or first), **({} if case.mask is None else {MASK: case.mask})}
 
 
 def _by_grid(images: Mapping[str, Volume]) -> Iterator[dict[str, Volume]]:
@@ -196,7 +206,8 @@ def _brain(images: Mapping[str, Volume]) -> dict[Modality, Volume]:
 
 def _flags_of_other(name: str, volume: Volume) -> Iterator[QualityFlag]:
     """Yield what speaks against an image that is no brain MRI, such as CT or PET."""
-    yield from grid_flags(volume, subject=name)
+    # A part of the body may be shorter than a head is.
+    yield from (finding for finding in grid_flags(volume, subject=name) if finding.code != "TOO-SMALL")
     image = SampledImage.of(name, volume)
     unusable = list(unusable_flags(image))
     yield from unusable or slice_flags(image)
