@@ -214,6 +214,12 @@ def test_cases_beyond_the_limit_are_listed(report: DatasetReport, monkeypatch: p
     assert "CLIPPED, SPECKS" in shown.text
 
 
+def test_phantom_beyond_the_limit_is_called_one(report: DatasetReport, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(page, "MAX_CARDS", 0)
+    (phantom,) = (case for case in report.cases if case.phantom)
+    assert f"{phantom.name} (phantom, not a patient)" in Page(render_page(report)).text
+
+
 def test_check_is_written_beside_what_is_there_and_replaces_an_earlier_one(
     report: DatasetReport, tmp_path: Path
 ) -> None:
