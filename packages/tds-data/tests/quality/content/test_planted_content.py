@@ -134,3 +134,14 @@ def test_checks_change_nothing_and_repeat_themselves(drawn: Case) -> None:
     check_content(drawn)
     for modality, voxels in before.items():
         np.testing.assert_array_equal(drawn.images[modality].voxels, voxels)
+
+
+def test_brightness_of_a_standardised_image_is_not_called_drift() -> None:
+    biased = FAULTS["bias"].plant["t2 150%"](drawn_case())
+    assert "STRONG-BIAS" in {flag.code for flag in check_content(biased)}
+    images = {}
+    for modality, volume in biased.images.items():
+        inside = volume.voxels > 0
+        values = (volume.voxels - volume.voxels[inside].mean()) / volume.voxels[inside].std()
+        images[modality] = volume.with_voxels(np.where(inside, values, 0).astype(np.float32))
+    assert "STRONG-BIAS" not in {flag.code for flag in check_content(Case(name="x", images=images))}

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tds_data.quality.codes import flag
 from tds_data.quality.content.atlas import Placed, load_atlas, places_mm
 from tds_data.quality.content.robust import robust_fit
-from tds_data.quality.content.view import Float
+from tds_data.quality.content.view import ContentView, Float
 from tds_data.report import QualityFlag
 from tds_data.vocabulary import Modality
 
@@ -51,15 +51,16 @@ def measure_drift(image: Float, share: Float) -> float | None:
     return float(high - low)
 
 
-def check_bias(placed: Placed) -> tuple[QualityFlag, ...]:
-    """Return a finding for each sequence whose brightness drifts strongly.
+def check_bias(view: ContentView, placed: Placed) -> tuple[QualityFlag, ...]:
+    """Return a finding for each sequence whose brightness drifts strongly; none for one whose zero was moved.
 
     Args:
-        placed: The case on the atlas's lattice.
+        view: The case.
+        placed: The same on the atlas's lattice.
     """
     flags = []
     for modality, image in placed.images.items():
-        drift = measure_drift(image, placed.share)
+        drift = None if view.sequences[modality].is_shifted else measure_drift(image, placed.share)
         if drift is not None and drift > DRIFT_LIMITS[modality]:
             message = f"{modality} drifts in brightness across the head; correct the bias field (N4) before use"
             flags.append(flag("STRONG-BIAS", message, f"factor {np.exp(drift):.1f}", subject=modality.value))

@@ -49,7 +49,7 @@ def check_view(view: ContentView) -> tuple[QualityFlag, ...]:
     tissue = check_tissue(placed)
     if tissue:
         return tissue
-    alone = [*check_coverage(view), *check_noise(view), *check_bias(placed)]
+    alone = [*check_coverage(view), *check_noise(view), *check_bias(view, placed)]
     return (*alone, *_check_together(view, placed))
 
 

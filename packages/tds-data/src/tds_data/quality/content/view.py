@@ -29,6 +29,7 @@ _MARGIN_MM: Final = 6.0
 _DARK_PERCENTILE: Final = 0.5
 _INSIDE: Final = 0.5
 _FLAT: Final = 1e-4  # of the largest value: less is what rounding leaves of a constant
+_SHIFTED: Final = 0.1  # of the median above the floor: what a spline leaves below zero is less
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -43,6 +44,8 @@ class Sequence:
         background_share: The part of the whole image that is background, 0 to 1.
         scale: What a full-resolution intensity above `floor` was divided by.
         floor: Intensity that became 0.
+        is_shifted: Whether tissue reaches well below the background, as in an image that was standardised before: then
+            ratios of intensities mean nothing.
     """
 
     voxels: VoxelArray
@@ -52,6 +55,7 @@ class Sequence:
     background_share: float
     scale: float
     floor: float
+    is_shifted: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -189,4 +193,5 @@ def _sequence(view: ContentView, volume: Volume, mask: Mask, others: tuple[Seque
         background_share=1.0 - float(np.count_nonzero(mask)) / mask.size,
         scale=scale,
         floor=floor + float(empty),
+        is_shifted=-floor > _SHIFTED * scale,
     )
