@@ -110,6 +110,24 @@ def test_index_that_is_none_is_refused(cache: Cache, text: str) -> None:
         open_cache(cache.folder)
 
 
+@pytest.mark.parametrize("key", ["manifest_digest", "config_digest", "cases", "skipped"])
+@pytest.mark.parametrize("value", [None, [{"name": 1}], 5])
+def test_index_with_an_entry_that_cannot_be_is_refused(cache: Cache, key: str, value: object) -> None:
+    path = cache.folder / INDEX_NAME
+    path.write_text(json.dumps({**json.loads(path.read_text()), key: value}))
+    with pytest.raises(DamagedCache, match="no list of a cache"):
+        open_cache(cache.folder)
+
+
+def test_index_cannot_name_a_file_outside_its_folder(cache: Cache) -> None:
+    path = cache.folder / INDEX_NAME
+    document = json.loads(path.read_text())
+    document["cases"][0]["file"] = f"../{cache.folder.name}/{document['cases'][0]['file']}"
+    path.write_text(json.dumps(document))
+    with pytest.raises(DamagedCache, match="no list of a cache"):
+        open_cache(cache.folder)
+
+
 def test_cache_of_another_version_is_stale(cache: Cache) -> None:
     path = cache.folder / INDEX_NAME
     path.write_text(json.dumps({**json.loads(path.read_text()), "format_version": 99}))

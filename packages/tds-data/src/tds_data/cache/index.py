@@ -138,7 +138,25 @@ def read_index(folder: Path) -> dict[str, Any]:
     if document.get("format_version") != FORMAT_VERSION:
         version = document.get("format_version")
         raise StaleCache(folder, f"it is of version {version!r:.20}, and this program reads {FORMAT_VERSION}")
+    if not _is_sound(document):
+        raise DamagedCache(path, "it is no list of a cache")
     return document
+
+
+def _is_sound(document: Mapping[str, Any]) -> bool:
+    lists = (("cases", {"name", "file", "header_sha256"}), ("skipped", {"name", "error", "reason"}))
+    return (
+        all(isinstance(document.get(key), str) for key in ("manifest_digest", "config_digest"))
+        and all(_are_texts(document.get(key), names) for key, names in lists)
+        and all(Path(case["file"]).name == case["file"] for case in document["cases"])
+    )
+
+
+def _are_texts(entries: object, names: set[str]) -> bool:
+    return isinstance(entries, list) and all(
+        isinstance(entry, dict) and entry.keys() == names and all(isinstance(text, str) for text in entry.values())
+        for entry in entries
+    )
 
 
 def write_index(cache: Cache, config: "CacheConfig") -> None:
