@@ -211,9 +211,7 @@ def _serve(connection: Connection, inherited: list[Connection], work: Work, pare
     for other in inherited:
         other.close()  # or the pipe would stay open when the main process has gone
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the main process decides
-    signal.signal(
-        signal.SIGTERM, signal.SIG_DFL
-    )  # its handlers are not for here, and exit waits for the workers to end
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # exit ends workers by it, and waits for them
     gc.freeze()  # to look through inherited objects would copy the pages that they share
     torch.set_num_threads(1)
     try:
