@@ -148,6 +148,11 @@ def prepare(data: Path, settings: Settings, names: list[str]) -> Path:
     from tds_data.datasets.index import index_dataset  # noqa: PLC0415  # as above
 
     manifest = index_dataset(data)
+    made_for = json.dumps([manifest.digest, settings.patch, settings.batch])
+    kept = settings.folder / "prepared-for.json"
+    if kept.exists() and kept.read_text() != made_for:
+        sys.exit(f"{settings.folder} was prepared for other patients or patches; choose another --scratch")
+    kept.write_text(made_for)
     write_manifest(manifest, settings.folder / "manifest.json")
     cases = []
     for entry in manifest.cases:
@@ -182,7 +187,7 @@ def phantoms(folder: Path, count: int = 3) -> Path:
     for seed in range(count):
         case = make_phantom(PhantomConfig(seed=seed, spacing_mm=1.0))
         name = f"Phantom_{seed:05d}"
-        (folder / name).mkdir(parents=True)
+        (folder / name).mkdir(parents=True, exist_ok=True)
         for modality, volume in case.images.items():
             write_volume(folder / name / f"{name}_{modality}.nii.gz", volume)
         if case.reference is not None:
