@@ -1,6 +1,6 @@
 """What `patch_throughput.py` compares: each way to load patches, prepared once and then run in a process of its own.
 
-    python benchmarks/patch_contenders.py NAME prepare|load SETTINGS.json
+    python benchmarks/patch_contenders.py NAME prepare|warm|load SETTINGS.json
 
 Every contender gives batches of float32 images and integer labels in the main process, of the same size, from the same
 patients, z-scored before. All draw the list of nnU-Net's default trainer: rotation and scaling (together in 36 of 100
@@ -388,7 +388,11 @@ def main() -> None:
             shutil.rmtree(settings.folder / "nnunet", ignore_errors=True)
         PREPARE[name](settings)
         return
-    measure(LOAD[name](settings), settings)
+    batches = LOAD[name](settings)
+    if what == "warm":
+        _touch(next(batches), settings)
+    else:
+        measure(batches, settings)
     for process in multiprocessing.active_children():  # some loaders do not end their workers
         process.kill()
     os._exit(0)
