@@ -168,6 +168,17 @@ def test_a_stripped_image_is_told_from_a_raw_one(image: Volume, brain: Volume) -
     assert is_stripped(image.with_voxels(np.where(brain.voxels > 0, image.voxels, 0)))
 
 
+@pytest.mark.parametrize("part", [slice(50, 100), slice(60, 110)])
+def test_a_part_of_a_raw_head_is_raw(image: Volume, part: slice) -> None:
+    without_noise = np.where(image.voxels > 0.1 * image.voxels.max(), image.voxels, 0)
+    assert not is_stripped(Volume(without_noise[:, :, part], image.ras_from_voxel))
+
+
+def test_a_raw_head_that_is_too_small_for_the_gate_is_raw(image: Volume) -> None:
+    without_noise = np.where(image.voxels > 0.1 * image.voxels.max(), image.voxels, 0)
+    assert not is_stripped(Volume(without_noise, image.ras_from_voxel @ np.diag([0.6, 0.6, 0.6, 1])))
+
+
 @pytest.mark.real_data
 def test_real_patients_without_skull_are_known_as_such(real_patients: list[Path]) -> None:
     for patient in real_patients[::4]:

@@ -21,7 +21,9 @@ from tds_data.case import Case
 from tds_data.errors import BrainNotFound
 from tds_data.geometry import from_canonical, resample, to_canonical
 from tds_data.preprocess import foreground
-from tds_data.quality import check_case
+from tds_data.quality.content.skull import check_skull
+from tds_data.quality.content.view import make_view
+from tds_data.quality.structure import check_structure
 from tds_data.raw._hdbet_weights import WEIGHTS_SHA256, convert, weights_file
 from tds_data.raw._networks import cached_model, compiled
 from tds_data.vocabulary import Modality
@@ -104,7 +106,9 @@ def is_stripped(volume: Volume) -> bool:
     Args:
         volume: The image.
     """
-    flags = check_case(Case(name="image", images={Modality.T1: volume}))
+    case = Case(name="image", images={Modality.T1: volume})
+    # The gate says nothing of a skull around what it takes for no brain, such as a head in an unusual position.
+    flags = (*check_structure(case), *check_skull(make_view(case)))
     return all(flag.code != "SKULL-PRESENT" for flag in flags)
 
 

@@ -59,10 +59,12 @@ def find_head(sequence: Sequence) -> Head:
 def measure_depth(head: Head) -> NDArray[np.intp]:
     """Return how many small voxels deep each one lies under the surface; 0 outside.
 
+    Where the head goes on beyond the field of view there is no surface: a cut shows brain beside bone beside scalp.
+
     Args:
         head: What of a picture is no air.
     """
-    padded = np.pad(head.mask, 1)
+    padded = np.pad(head.mask, 1, mode="constant" if head.mask.all() else "edge")
     depth: NDArray[np.intp] = np.rint(ndimage.distance_transform_edt(padded)[1:-1, 1:-1, 1:-1]).astype(np.intp)
     return depth
 
