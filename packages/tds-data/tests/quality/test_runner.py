@@ -1,6 +1,7 @@
 """The check of a whole data set."""
 
 import os
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -119,3 +120,14 @@ def test_no_workers_and_no_pillow_are_refused_at_once(tmp_path: Path, monkeypatc
     monkeypatch.setattr(pictures, "find_spec", lambda _: None)
     with pytest.raises(MissingDependency, match="tds-data\\[report\\]"):
         check_dataset(empty, is_pictured=True)
+
+
+def test_image_in_very_many_cases_names_three_others_in_little_time() -> None:
+    cases = [
+        CaseReport(name=f"c{n}", patient=f"p{n}", sequences=("t1",), fingerprints={"t1": "same"}) for n in range(10_000)
+    ]
+    start = time.process_time()
+    reports = list(with_shared_images(cases))
+    assert time.process_time() - start < 2
+    assert reports[1].flags[0].value == "also in c0, c2, c3"
+    assert reports[9_999].flags[0].value == "also in c0, c1, c2"

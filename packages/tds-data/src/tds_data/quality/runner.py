@@ -2,8 +2,9 @@
 
 import heapq
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
+from itertools import islice
 from typing import Final
 
 from tds_data.datasets.manifest import Manifest
@@ -21,6 +22,8 @@ Progress = Callable[[int, int, str], None]
 MAX_PICTURED: Final = 200
 """No more cases than this keep their pictures; those with the gravest findings do."""
 
+_MAX_SHOWN: Final = 3
+
 
 def check_dataset(
     manifest: Manifest,
@@ -32,8 +35,8 @@ def check_dataset(
 ) -> DatasetReport:
     """Return what the check of every case found.
 
-    Each case is checked in a process of its own kind; one that crashes or is killed becomes a finding of the case that
-    it was at, and the others go on. At most `workers` cases are in memory at a time.
+    Cases are checked in worker processes; one that crashes or is killed becomes a finding of the case that it was at,
+    and the others go on. At most `workers` cases are in memory at a time.
 
     Args:
         manifest: The data set.
@@ -84,24 +87,25 @@ def with_shared_images(cases: Iterable[CaseReport]) -> Iterator[CaseReport]:
         cases: Reports on all cases of a data set.
     """
     known = list(cases)
-    owners: dict[str, list[CaseReport]] = defaultdict(list)
+    owners: dict[str, dict[str, str]] = defaultdict(dict)  # the patient of each case that has an image
     for case in known:
-        for print_ in set(case.fingerprints.values()):
-            owners[print_].append(case)
+        for print_ in case.fingerprints.values():
+            owners[print_][case.name] = case.patient
+    leaking = {print_ for print_, patients in owners.items() if len(set(patients.values())) > 1}
     for case in known:
-        shared = tuple(_shared(case, owners))
+        shared = tuple(_shared(case, owners, leaking))
         yield replace(case, flags=by_weight((*case.flags, *shared))) if shared else case
 
 
-def _shared(case: CaseReport, owners: dict[str, list[CaseReport]]) -> Iterator[QualityFlag]:
+def _shared(
+    case: CaseReport, owners: Mapping[str, Mapping[str, str]], leaking: Collection[str]
+) -> Iterator[QualityFlag]:
     for name, print_ in case.fingerprints.items():
-        others = [other for other in owners[print_] if other is not case]
+        others = [other for other in islice(owners[print_], _MAX_SHOWN + 1) if other != case.name][:_MAX_SHOWN]
         if others:
-            leaks = any(other.patient != case.patient for other in others)
             message = f"{name} is part of another case as well; keep one of them, or give both the same patient"
-            severity = Severity.ERROR if leaks else Severity.WARNING
-            shown = ", ".join(other.name for other in others[:3])
-            yield flag("SAME-IMAGE", message, f"also in {shown}", subject=name, severity=severity)
+            severity = Severity.ERROR if print_ in leaking else Severity.WARNING
+            yield flag("SAME-IMAGE", message, f"also in {', '.join(others)}", subject=name, severity=severity)
 
 
 def _report(outcome: Outcome[CaseTask, CaseReport]) -> CaseReport:
