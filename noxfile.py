@@ -299,5 +299,5 @@ def _changed_packages(session: nox.Session, base: str) -> list[str]:
 def bench(session: nox.Session) -> None:
     """The benchmarks, which print their tables; not among the checks."""
     _sync_packages(session, PACKAGES.values(), "bench")
-    for script in sorted(ROOT.glob("benchmarks/*.py")):
+    for script in sorted(ROOT.glob("benchmarks/[!_]*.py")):
         session.run("python", str(script), *session.posargs)

@@ -5,7 +5,7 @@
 DATA is a folder of patients in a layout that `tds data index` knows, with 1 mm voxels; without it phantoms stand in,
 and the artefact says so. Each contender prepares its own cache once, outside the measurement, and then runs in a
 process of its own with two workers; runs of the contenders alternate. What each does is written in
-`patch_contenders.py`.
+`_patch_contenders.py`.
 
 - Time to the first patch runs from the start of the process, imports included, with a warm cache on disk and
   compiled modules.
@@ -30,10 +30,10 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from patch_contenders import LOAD, MODALITIES, NOTES, PREPARE, Settings
+from _patch_contenders import LOAD, MODALITIES, NOTES, PREPARE, Settings
 from segment_time import processor
 
-SCRIPT = Path(__file__).with_name("patch_contenders.py")
+SCRIPT = Path(__file__).with_name("_patch_contenders.py")
 PACKAGES = ("tds-data", "monai", "torchio", "nnunetv2", "batchgeneratorsv2", "torch", "numpy")
 TICKS = os.sysconf("SC_CLK_TCK")
 SAMPLE_S = 0.5

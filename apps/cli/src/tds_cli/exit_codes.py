@@ -115,7 +115,7 @@ def describe(error: BaseException) -> Failure:
     """
     if isinstance(error, Stopped | KeyboardInterrupt | Abort):
         number = error.signal_number if isinstance(error, Stopped) else _INTERRUPT
-        message = "stopped before the end; nothing was written"
+        message = "stopped before the end; no result was left half-written"
         return Failure(
             exit_code=SIGNAL_BASE + number, code="interrupted", message=message, hint="run the command again"
         )

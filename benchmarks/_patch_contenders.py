@@ -1,6 +1,6 @@
 """What `patch_throughput.py` compares: each way to load patches, prepared once and then run in a process of its own.
 
-    python benchmarks/patch_contenders.py NAME prepare|warm|load SETTINGS.json
+    python benchmarks/_patch_contenders.py NAME prepare|warm|load SETTINGS.json
 
 Every contender gives batches of float32 images and integer labels in the main process, of the same size, from the same
 patients, z-scored before. All draw the list of nnU-Net's default trainer: rotation and scaling (together in 36 of 100
