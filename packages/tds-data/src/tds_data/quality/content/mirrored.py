@@ -90,9 +90,7 @@ def check_mirrored(placed: Placed, interior: Interior) -> tuple[QualityFlag, ...
     severity = Severity.WARNING if is_pair else Severity.ERROR
     message = f"{subject} fits the other sequences better with left and right swapped; convert it again"
     if is_pair:
-        message = (
-            "the two sequences fit better with left and right swapped in one; find out which and convert it again"
-        )
+        message = "the two sequences fit better with left and right swapped in one; find out which and convert it again"
     shown = f"{evidence[worst]:.2f} times better mirrored"
     return (flag("FLIPPED-LEFT-RIGHT", message, shown, subject=subject, severity=severity),)
 
