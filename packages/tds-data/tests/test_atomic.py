@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tds_data import LesionReport, ModelIdentity, Region, VolumeWriteError, atomic, atomic_folder, check_target
+from tds_data._leftovers import host_tag, is_running
 
 
 def names_in(folder: Path) -> list[str]:
@@ -247,16 +248,16 @@ def test_what_a_killed_run_left_is_removed_by_the_next(tmp_path: Path) -> None:
     assert killed.returncode == -signal.SIGKILL
     assert len(names_in(tmp_path)) == 1
     (tmp_path / ".out.partial-notes").mkdir()
-    (tmp_path / f".out.partial-{os.getpid()}-{atomic._host()}-running").mkdir()
+    (tmp_path / f".out.partial-{os.getpid()}-{host_tag()}-running").mkdir()
     with atomic_folder(target) as folder:
         fill(folder)
     left = sorted(p.name for p in tmp_path.iterdir())
-    assert left == [f".out.partial-{os.getpid()}-{atomic._host()}-running", ".out.partial-notes", "out"]
+    assert left == [f".out.partial-{os.getpid()}-{host_tag()}-running", ".out.partial-notes", "out"]
 
 
 def test_result_that_was_being_replaced_comes_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(atomic, "_is_running", lambda _: False)
-    replaced = tmp_path / f".out.replaced-1-{atomic._host()}-x"
+    monkeypatch.setattr(atomic, "is_running", lambda _: False)
+    replaced = tmp_path / f".out.replaced-1-{host_tag()}-x"
     fill(replaced, "old")
     with pytest.raises(VolumeWriteError, match="already holds a result"):
         check_target(tmp_path / "out")
@@ -269,8 +270,8 @@ def test_result_that_was_being_replaced_comes_back(tmp_path: Path, monkeypatch: 
 def test_running_processes_are_told_from_ended_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     ended = subprocess.Popen([sys.executable, "-c", ""])  # our own script
     ended.wait()
-    assert not atomic._is_running(ended.pid)
-    assert atomic._is_running(os.getpid())
-    assert atomic._is_running(10**30)
+    assert not is_running(ended.pid)
+    assert is_running(os.getpid())
+    assert is_running(10**30)
     monkeypatch.setattr(os, "name", "nt")
-    assert atomic._is_running(ended.pid)
+    assert is_running(ended.pid)

@@ -9,15 +9,14 @@ import errno
 import json
 import logging
 import os
-import platform
 import shutil
-import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 from uuid import uuid4
 
+from tds_data._leftovers import flush_folder, host_tag, is_running
 from tds_data.errors import VolumeWriteError
 from tds_data.report import LesionReport
 
@@ -119,7 +118,7 @@ def _publish(partial: Path, target: Path, *, overwrite: bool) -> None:
             with suppress(FileNotFoundError):
                 target.rmdir()
             partial.rename(target)
-        _flush_folder(target.parent)
+        flush_folder(target.parent)
     except VolumeWriteError:
         raise
     except OSError as error:
@@ -197,7 +196,7 @@ def _clear_leftovers(target: Path) -> None:
         prefix = f".{target.name}.{kind}-"
         for folder in [p for p in target.parent.iterdir() if p.name.startswith(prefix)]:
             pid, _, rest = folder.name.removeprefix(prefix).partition("-")
-            if not pid.isdecimal() or not rest.startswith(f"{_host()}-") or _is_running(int(pid)):
+            if not pid.isdecimal() or not rest.startswith(f"{host_tag()}-") or is_running(int(pid)):
                 continue
             if kind == "replaced" and not target.exists():
                 logger.warning("earlier_result_restored target=%s", target.name)
@@ -207,24 +206,8 @@ def _clear_leftovers(target: Path) -> None:
                 shutil.rmtree(folder, ignore_errors=True)
 
 
-def _is_running(pid: int) -> bool:
-    if os.name != "posix":  # elsewhere signal 0 is not a question, so nothing is taken for dead
-        return True
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except (PermissionError, OverflowError):
-        return True
-    return True
-
-
 def _hidden_name(target: Path, kind: str) -> str:
-    return f".{target.name}.{kind}-{os.getpid()}-{_host()}-{uuid4().hex[:8]}"
-
-
-def _host() -> str:
-    return f"{zlib.crc32(platform.node().encode()):08x}"
+    return f".{target.name}.{kind}-{os.getpid()}-{host_tag()}-{uuid4().hex[:8]}"
 
 
 def _flush(folder: Path) -> None:
@@ -232,16 +215,7 @@ def _flush(folder: Path) -> None:
         for name in files:
             with (Path(root) / name).open("rb") as file:
                 os.fsync(file.fileno())
-        _flush_folder(Path(root))
-
-
-def _flush_folder(folder: Path) -> None:
-    with suppress(OSError):  # some systems cannot flush a folder; its files are safe by now
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        flush_folder(Path(root))
 
 
 def _write_error(target: Path, error: OSError) -> VolumeWriteError:

@@ -15,6 +15,7 @@ import pytest
 
 import tds_data
 from tds_data import Label, PreprocessConfig, prepare, to_canonical
+from tds_data._leftovers import host_tag, is_running
 from tds_data.cache import Cache, CacheConfig, build_cache, open_cache
 from tds_data.cache import _publish as publish_module
 from tds_data.cache import build as build_module
@@ -289,7 +290,7 @@ b.build_cache(read_manifest(Path({str(tmp_path / "manifest.json")!r})), Path({st
 def test_another_runs_half_written_file_is_left_alone(data_set: MakeSet, at_3_mm: CacheConfig, tmp_path: Path) -> None:
     manifest = data_set(1)
     folder = build_cache(manifest, tmp_path / "cache", at_3_mm).folder
-    host = publish_module._host()
+    host = host_tag()
     kept = [f".partial-{os.getppid()}-{host}-abc", ".partial-1-00000000-abc", ".partial-x"]
     for name in kept:
         (folder / name).touch()
@@ -305,14 +306,14 @@ def test_half_written_file_of_a_process_that_cannot_be_asked_stays(
     def refuse(*_: int) -> None:
         raise error
 
-    host = publish_module._host()
+    host = host_tag()
     path = tmp_path / f".partial-1-{host}-abc"
     path.touch()
     monkeypatch.setattr(os, "kill", refuse)
     publish_module.clear_partials(tmp_path)
     assert path.exists()
     monkeypatch.setattr(os, "name", "other")
-    assert publish_module._is_running(1)
+    assert is_running(1)
 
 
 def as_nobody(action: Callable[[], None]) -> int:

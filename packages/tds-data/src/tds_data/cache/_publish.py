@@ -3,14 +3,13 @@
 import errno
 import logging
 import os
-import platform
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Final
 from uuid import uuid4
 
+from tds_data._leftovers import flush_folder, host_tag, is_running
 from tds_data.errors import VolumeWriteError
 
 _PARTIAL: Final = ".partial-"
@@ -32,7 +31,7 @@ def atomic_file(path: Path) -> Iterator[IO[bytes]]:
     Raises:
         VolumeWriteError: If it cannot be written, or the disk is full.
     """
-    partial = path.with_name(f"{_PARTIAL}{os.getpid()}-{_host()}-{uuid4().hex[:12]}")
+    partial = path.with_name(f"{_PARTIAL}{os.getpid()}-{host_tag()}-{uuid4().hex[:12]}")
     try:
         try:
             with partial.open("xb") as file:
@@ -40,7 +39,7 @@ def atomic_file(path: Path) -> Iterator[IO[bytes]]:
                 file.flush()
                 os.fsync(file.fileno())
             partial.replace(path)
-            _flush_folder(path.parent)
+            flush_folder(path.parent)
         finally:
             with suppress(OSError):
                 partial.unlink(missing_ok=True)
@@ -56,7 +55,7 @@ def clear_partials(folder: Path) -> None:
     """
     for path in folder.glob(f"{_PARTIAL}*"):
         pid, host, _ = [*path.name.removeprefix(_PARTIAL).split("-"), "", ""][:3]
-        if pid.isdecimal() and host == _host() and not _is_running(int(pid)):
+        if pid.isdecimal() and host == host_tag() and not is_running(int(pid)):
             logger.info("leftover_removed file=%s", path.name)
             with suppress(OSError):
                 path.unlink()
@@ -74,28 +73,3 @@ def write_error(path: Path, error: OSError) -> VolumeWriteError:
     else:
         reason = f"{error.strerror or error}; choose a folder that you may write to"
     return VolumeWriteError(path, reason)
-
-
-def _flush_folder(folder: Path) -> None:
-    with suppress(OSError):  # some systems cannot flush a folder; its files are safe by now
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-
-
-def _is_running(pid: int) -> bool:
-    if os.name != "posix":  # elsewhere signal 0 is not a question, so nothing is taken for dead
-        return True
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except (PermissionError, OverflowError):
-        return True
-    return True
-
-
-def _host() -> str:
-    return f"{zlib.crc32(platform.node().encode()):08x}"

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from tds_data.errors import DownloadFailed
 
-_USER_AGENT: Final = "tds-data (https://pypi.org/project/tds-data)"
+_USER_AGENT: Final = "tds-data"
 _MAX_WAIT_S: Final = 120.0
 _RETRIED: Final = frozenset({408, 421, 425, 429, 500, 502, 503, 504, 507, 509, 520, 521, 522, 523, 524})
 
