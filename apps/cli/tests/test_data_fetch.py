@@ -98,7 +98,7 @@ def test_json_holds_hashes_and_licence(tds: Tds, server: str, tmp_path: Path) ->
         (("--task", "Task77_Foot"), 2, "usage"),
         (("--accept-licence", "--base-url", "http://example.org"), 1, "download-failed"),
         (("--accept-licence", "--sha256", "0" * 64), 1, "download-failed"),
-        (("--accept-licence", "--sha256", "abc"), 1, "download-failed"),
+        (("--accept-licence", "--sha256", "abc"), 2, "usage"),
         ((), 2, "licence-not-accepted"),
     ],
 )

@@ -43,11 +43,23 @@ def parse_trust(hashes: list[str] | None) -> tuple[str, ...]:
     Raises:
         UsageFault: If one is no SHA-256.
     """
-    for text in hashes or ():
-        if not _SHA256.fullmatch(text):
-            message = f"--trust takes a SHA-256 of 64 hexadecimal digits; {text[:80]!r} is none"
-            raise UsageFault(message)
-    return tuple(text.lower() for text in hashes or ())
+    return tuple(parse_sha256(text, "--trust") for text in hashes or ())
+
+
+def parse_sha256(text: str, option: str) -> str:
+    """Return a hash in lower case.
+
+    Args:
+        text: As given on the command line.
+        option: With which option.
+
+    Raises:
+        UsageFault: If it is no SHA-256.
+    """
+    if not _SHA256.fullmatch(text):
+        message = f"{option} takes a SHA-256 of 64 hexadecimal digits; {text[:80]!r} is none"
+        raise UsageFault(message)
+    return text.lower()
 
 
 def parse_max_ram(gib: float | None) -> int | None:

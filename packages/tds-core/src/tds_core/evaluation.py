@@ -10,7 +10,7 @@ from tds_core.errors import EvaluationError
 from tds_core.inference import Segmentation
 from tds_core.metrics import region_dice, region_hd95_mm
 from tds_data.case import Case
-from tds_data.nifti import is_nifti_name
+from tds_data.formats.names import is_image_name
 from tds_data.vocabulary import REGIONS, Modality, Region
 
 
@@ -115,7 +115,7 @@ def case_folders(root: Path, names: Sequence[str] = ()) -> list[Path]:
     if not root.is_dir():
         message = f"{str(root)!r} is not a folder"
         raise EvaluationError(message)
-    if any(is_nifti_name(p) for p in root.iterdir()) or (root / "anat").is_dir():
+    if any(is_image_name(p) for p in root.iterdir()) or (root / "anat").is_dir():
         return [root]
     folders = sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
     return folders or [root]

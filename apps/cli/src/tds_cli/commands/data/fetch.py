@@ -8,7 +8,7 @@ import typer
 
 from tds_cli import logs, output
 from tds_cli.errors import UsageFault
-from tds_cli.options import AsJson, Verbose
+from tds_cli.options import AsJson, Verbose, parse_sha256
 
 
 class Publication(StrEnum):
@@ -66,7 +66,7 @@ def fetch(  # noqa: PLR0913  # a command's parameters are its options
     options = FetchOptions(
         accepts_licence=accept_licence,
         base_url=base_url,
-        sha256=None if sha256 is None else sha256.lower(),
+        sha256=None if sha256 is None else parse_sha256(sha256, "--sha256"),
         keeps_archive=keep_archive,
         transfer=TransferOptions(proxies=tuple(getproxies().items())),
     )
