@@ -1,4 +1,9 @@
-from collections.abc import Callable
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +12,47 @@ from scipy import ndimage
 
 from tds_data import MODALITIES, Case, Volume, write_volume
 from tds_data.testing import draw_brain
+
+CODE = """
+import json, sys, time
+from importlib import import_module
+from pathlib import Path
+from tds_data import load_case
+from tds_data.discover import discover
+module, name = sys.argv[1].split(":")
+check = getattr(import_module(module), name)
+for folder in sys.argv[2:]:
+    case = load_case(discover(Path(folder)))
+    start = time.process_time()
+    flags = check(case)
+    print(json.dumps([time.process_time() - start, [[flag.severity, flag.code] for flag in flags]]))
+"""
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+
+
+@dataclass(frozen=True)
+class Timed:
+    """What a check said of a case, as severities and codes, and how long it took."""
+
+    seconds: float
+    flags: list[tuple[str, str]]
+
+
+@pytest.fixture
+def timed() -> Callable[[str, Iterable[Path]], list[Timed]]:
+    """Run a check, `module:name`, over studies in a process with one linear-algebra thread.
+
+    Several such threads that wait for each other on a busy machine use processor time without doing anything.
+    """
+
+    def run(check: str, folders: Iterable[Path]) -> list[Timed]:
+        command = [sys.executable, "-c", CODE, check, *map(str, folders)]
+        environment = {**os.environ, **ONE_THREAD}
+        done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)  # noqa: S603  # our own code
+        lines = [json.loads(line) for line in done.stdout.splitlines()]
+        return [Timed(seconds, [(severity, code) for severity, code in flags]) for seconds, flags in lines]
+
+    return run
 
 
 @pytest.fixture(scope="session")
