@@ -113,6 +113,7 @@ def test_labels_are_held_to_the_scheme_of_the_manifest(
 
 
 def test_regions_of_a_custom_scheme_are_known_numbers(dataset: Dataset, textured: Case) -> None:
+    pytest.importorskip("PIL")
     root = dataset(one=None)
     voxels = np.zeros(textured.grid.shape, np.uint8)
     voxels[20:26, 20:26, 20:26] = 5
@@ -137,6 +138,7 @@ def test_mask_on_another_grid_is_a_finding(dataset: Dataset, textured: Case) -> 
 
 
 def test_ct_is_checked_for_what_is_no_matter_of_the_brain(tmp_path: Path) -> None:
+    pytest.importorskip("PIL")
     rng = np.random.default_rng(0)
     voxels = rng.integers(-1000, 1000, (40, 40, 30)).astype(np.int16)
     voxels[:, :, 12] = voxels[:, :, 11]
@@ -192,6 +194,7 @@ def test_errors_come_first(dataset: Dataset, textured: Case) -> None:
 
 @pytest.mark.real_data
 def test_real_patient_from_its_files_has_no_warning(real_patients: list[Path]) -> None:
+    pytest.importorskip("PIL")
     folder = next(p for p in real_patients if p.name == "BraTS2021_00003")
     manifest = index_dataset(folder.parent)
     report = check_entry(CaseTask.of(manifest, manifest.case(folder.name), is_pictured=True))

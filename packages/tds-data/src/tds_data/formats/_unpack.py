@@ -63,9 +63,8 @@ def unpack_into(
 def _fill(target: memoryview, skip: int, pieces: Iterator[bytes]) -> int:
     position = -skip
     for piece in pieces:
-        wanted = piece[max(-position, 0) :] if position < 0 else piece
         place = max(position, 0)
-        wanted = wanted[: len(target) - place]
+        wanted = memoryview(piece)[max(-position, 0) :][: len(target) - place]
         target[place : place + len(wanted)] = wanted
         position += len(piece)
     return max(position, 0)
