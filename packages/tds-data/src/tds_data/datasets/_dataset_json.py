@@ -76,8 +76,8 @@ def channels_of(document: Mapping[str, Any]) -> dict[str, str]:
         DatasetError: If it has neither, or two channels would share a name.
 
     Examples:
-        >>> channels_of({"modality": {"0": "FLAIR", "1": "T1w"}})
-        {'flair': 'FLAIR', 't1': 'T1w'}
+        >>> [f"{name}: {word}" for name, word in channels_of({"modality": {"0": "FLAIR", "1": "T1w"}}).items()]
+        ['flair: FLAIR', 't1: T1w']
     """
     named = document.get("channel_names", document.get("modality"))
     try:
