@@ -2,13 +2,16 @@
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from tds_cli import logs, output
 from tds_cli.errors import UsageFault
 from tds_cli.options import AsJson, Verbose, parse_sha256
+
+if TYPE_CHECKING:
+    from tds_data.curation import Fetched, Release
 
 
 class Publication(StrEnum):
@@ -72,7 +75,14 @@ def fetch(  # noqa: PLR0913  # a command's parameters are its options
     )
     with output.progress_on_stderr() as progress:
         fetched = bring(release, out, options, progress=lambda _done, _total, what: progress(what))
-    document = {
+    if as_json:
+        output.say_json(_document(release, fetched))
+    else:
+        _say(fetched)
+
+
+def _document(release: "Release", fetched: "Fetched") -> dict[str, Any]:
+    return {
         "name": release.name,
         "folder": str(fetched.folder),
         "record": str(fetched.record),
@@ -85,9 +95,9 @@ def fetch(  # noqa: PLR0913  # a command's parameters are its options
         "citation": release.citation,
         "notes": list(fetched.notes),
     }
-    if as_json:
-        output.say_json(document)
-        return
+
+
+def _say(fetched: "Fetched") -> None:
     output.say()
     output.say(f"{'was there already' if fetched.was_there else 'fetched'}: {fetched.folder}")
     output.say(f"MD5 as published; SHA-256 {fetched.sha256}")

@@ -2,13 +2,16 @@
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from tds_cli import logs, output
 from tds_cli.commands.data.convert import TargetLayout
 from tds_cli.options import AsJson, Verbose
+
+if TYPE_CHECKING:
+    from tds_data.datasets import Manifest
 
 
 class Kind(StrEnum):
@@ -87,18 +90,15 @@ def synth(  # noqa: PLR0913  # a command's parameters are its options
         manifest = write_phantoms(
             out, wanted, workers=workers, progress=lambda done, total, what: progress(f"{what} {done} of {total}")
         )
+    _tell(manifest, out, as_json=as_json)
+
+
+def _tell(manifest: "Manifest", out: Path, *, as_json: bool) -> None:
+    names = [case.name for case in manifest.cases]
     if as_json:
-        output.say_json(
-            {
-                "output": str(out),
-                "phantom": True,
-                "layout": manifest.layout,
-                "cases": [case.name for case in manifest.cases],
-                "scheme": manifest.scheme,
-                "digest": manifest.digest,
-            }
-        )
+        document = {"output": str(out), "phantom": True, "layout": manifest.layout, "cases": names}
+        output.say_json({**document, "scheme": manifest.scheme, "digest": manifest.digest})
         return
     kinds = ", ".join(sorted({case.attributes.get("kind", "") for case in manifest.cases} - {""}))
-    output.say(f"{len(manifest.cases)} phantoms ({kinds}) written to {out} in the layout {manifest.layout}")
+    output.say(f"{len(names)} phantoms ({kinds}) written to {out} in the layout {manifest.layout}")
     output.say("Made-up patients for research use only: a figure measured on them says nothing about people.")
