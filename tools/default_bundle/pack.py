@@ -22,10 +22,10 @@ from tds_core import bundle as bundles
 from tds_core.bundle import Bundle, load_bundle, write_manifest
 from tds_core.engine import open_engine
 from tds_core.golden import golden_hash, run_golden
-from tds_core.training.checkpoint import load_average
-from tds_core.training.config import DataConfig, TrainingConfig, as_document, load_config
 from tds_core.training.export import write_network
-from tds_core.training.network import build_network
+from tds_core.training.mixture.checkpoint import load_average
+from tds_core.training.mixture.config import DataConfig, TrainingConfig, as_document, load_config
+from tds_core.training.mixture.network import build_network
 from tds_data.phantom import PhantomConfig, make_phantom
 from tds_data.preprocess import PreprocessConfig, prepare
 

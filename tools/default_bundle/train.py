@@ -19,12 +19,20 @@ import yaml
 from torch import Tensor
 
 from tds_core.bundle import load_bundle
-from tds_core.training.augment import Sources
-from tds_core.training.checkpoint import CHECKPOINT_NAME, save_checkpoint
-from tds_core.training.config import DataConfig, TrainingConfig, as_document, load_config
 from tds_core.training.export import read_network
-from tds_core.training.loop import Progress, train
-from tds_core.training.samples import Cube, Sample, load_cubes, load_shapes, make_sample, preprocessing, shape_regions
+from tds_core.training.mixture.augment import Sources
+from tds_core.training.mixture.checkpoint import CHECKPOINT_NAME, save_checkpoint
+from tds_core.training.mixture.config import DataConfig, TrainingConfig, as_document, load_config
+from tds_core.training.mixture.loop import Progress, train
+from tds_core.training.mixture.samples import (
+    Cube,
+    Sample,
+    load_cubes,
+    load_shapes,
+    make_sample,
+    preprocessing,
+    shape_regions,
+)
 from tds_data.discover import discover
 from tds_data.phantom import PhantomConfig, make_phantom
 from tds_data.study_files import load_case

@@ -13,6 +13,12 @@
     ├── DeviceUnavailable (RuntimeError)  no such device for inference here
     ├── EvaluationError (ValueError)      predictions and references cannot be compared
     ├── TrainingError (RuntimeError)      a training run cannot go on
+    │   ├── CheckpointDamaged (ValueError)    a checkpoint is torn or altered
+    │   ├── CheckpointMismatch (ValueError)   a checkpoint is of another network or configuration
+    │   ├── LossNotFinite (ArithmeticError)   the loss stayed not finite after every way out
+    │   ├── TrainingOutOfMemory (MemoryError) even one patch at a time does not fit
+    │   ├── DiskFull (OSError)                the disk stayed full until patience ran out
+    │   └── TrackingUnavailable (OSError)     a tracking store cannot be opened at all
     └── MissingDependency (ImportError)   an optional extra is not installed
 
 Messages say what was wrong, the value seen and what to do. They never hold a patient identifier.
@@ -116,6 +122,30 @@ class EvaluationError(CoreError, ValueError):
 
 class TrainingError(CoreError, RuntimeError):
     """A training run cannot go on."""
+
+
+class CheckpointDamaged(TrainingError, ValueError):
+    """A checkpoint is torn or altered; it is not loaded."""
+
+
+class CheckpointMismatch(TrainingError, ValueError):
+    """A checkpoint belongs to another network or configuration than the one asked for."""
+
+
+class LossNotFinite(TrainingError, ArithmeticError):
+    """The loss stayed NaN or infinite after going back and lowering the rate as often as was allowed."""
+
+
+class TrainingOutOfMemory(TrainingError, MemoryError):
+    """Even one patch at a time does not fit into memory."""
+
+
+class DiskFull(TrainingError, OSError):
+    """The disk of the run folder stayed full; everything up to the last checkpoint is kept."""
+
+
+class TrackingUnavailable(TrainingError, OSError):
+    """A tracking store cannot be opened at all; training itself goes on without it."""
 
 
 class MissingDependency(CoreError, ImportError):

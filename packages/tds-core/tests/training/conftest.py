@@ -5,15 +5,15 @@ import numpy as np
 import pytest
 import torch
 
-from tds_core.training.augment import Sources
-from tds_core.training.config import (
+from tds_core.training.mixture.augment import Sources
+from tds_core.training.mixture.config import (
     DataConfig,
     NetworkConfig,
     OptimiserConfig,
     SamplingConfig,
     TrainingConfig,
 )
-from tds_core.training.samples import Cube, Sample
+from tds_core.training.mixture.samples import Cube, Sample
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -7,9 +7,9 @@ import torch
 
 from tds_core import Bundle, Engine, TrainingError, open_engine
 from tds_core.bundle import GRAPH_NAME, WEIGHTS_NAME
-from tds_core.training.config import NetworkConfig
 from tds_core.training.export import point_at_weights, read_network, round_to_half, write_network
-from tds_core.training.network import build_network
+from tds_core.training.mixture.config import NetworkConfig
+from tds_core.training.mixture.network import build_network
 
 SMALL = NetworkConfig(init_filters=8, blocks_down=(1, 1), blocks_up=(1,))
 

@@ -33,6 +33,7 @@
     │   ├── DamagedCache                 a file of it is gone, cut short or altered
     │   ├── SourceChanged                a file is no longer what its manifest says
     │   └── UnusableCase                 a case cannot be read or preprocessed
+    ├── TaskError (ValueError)           channels, labels or regions of a task cannot be
     ├── LoadingError (RuntimeError)      patches for training cannot be made
     │   ├── AugmentError                 a chance, a range, a record or a tensor for augmentation cannot be
     │   ├── WorkerDied                   a worker process ended again and again
@@ -307,6 +308,10 @@ class UnusableCase(CacheError):
     def __init__(self, name: str, reason: str) -> None:
         super().__init__(f"the case {name!r} cannot be cached: {reason}; mend it, or skip such cases")
         self.name = name
+
+
+class TaskError(DataError, ValueError):
+    """The channels, labels or regions of a segmentation task cannot be."""
 
 
 class LoadingError(DataError, RuntimeError):

@@ -20,8 +20,8 @@ from torch import nn
 
 from tds_core.bundle import GRAPH_NAME, WEIGHTS_NAME
 from tds_core.errors import TrainingError
-from tds_core.training.config import NetworkConfig
-from tds_core.training.network import build_network
+from tds_core.training.mixture.config import NetworkConfig
+from tds_core.training.mixture.network import build_network
 
 _OPSET: Final = 21
 _EXAMPLE: Final = (1, 4, 24, 32, 40)

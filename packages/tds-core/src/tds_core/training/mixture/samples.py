@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tds_core.errors import ConfigError, TrainingError
-from tds_core.training.config import DataConfig
+from tds_core.training.mixture.config import DataConfig
 from tds_data.case import Case
 from tds_data.geometry import resample
 from tds_data.preprocess import PreprocessConfig, prepare, prepare_reference

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from tds_core.training.samples import Cube
+from tds_core.training.mixture.samples import Cube
 
 _RAMP_VOXELS: Final = 3.0
 _MIN_ALPHA: Final = 0.5

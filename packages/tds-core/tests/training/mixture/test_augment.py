@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from tds_core import TrainingError
-from tds_core.training.augment import Sources, change_image, draw_patch
-from tds_core.training.config import SamplingConfig
+from tds_core.training.mixture.augment import Sources, change_image, draw_patch
+from tds_core.training.mixture.config import SamplingConfig
 
 CONFIG = SamplingConfig(patch=16, phantom_share=0.2, cube_share=0.4, shape_share=0.3, thick_slice_share=0.4)
 

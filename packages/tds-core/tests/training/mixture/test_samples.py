@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from tds_core import ConfigError, TrainingError
-from tds_core.training.config import DataConfig
-from tds_core.training.samples import load_cubes, load_shapes, make_sample, preprocessing, shape_regions
+from tds_core.training.mixture.config import DataConfig
+from tds_core.training.mixture.samples import load_cubes, load_shapes, make_sample, preprocessing, shape_regions
 from tds_data import Case, PreprocessConfig, prepare, prepare_reference
 
 CONFIG = preprocessing(DataConfig(cases=Path(), validation=(), spacing_mm=4.0))

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.ndimage import affine_transform
 
-from tds_core.training.augment import Sources
-from tds_core.training.mixing import fill_shape, paste_cube, place, rotation
+from tds_core.training.mixture.augment import Sources
+from tds_core.training.mixture.mixing import fill_shape, paste_cube, place, rotation
 
 
 @given(st.integers(0, 2**32 - 1))

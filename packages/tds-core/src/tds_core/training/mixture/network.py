@@ -3,7 +3,7 @@
 from monai.networks.nets.segresnet import SegResNet
 from torch import nn
 
-from tds_core.training.config import NetworkConfig
+from tds_core.training.mixture.config import NetworkConfig
 
 
 def build_network(config: NetworkConfig) -> nn.Module:

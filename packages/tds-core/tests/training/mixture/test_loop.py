@@ -7,10 +7,10 @@ import torch
 from torch.utils.data import DataLoader
 
 from tds_core import TrainingError
-from tds_core.training.augment import Sources
-from tds_core.training.checkpoint import CHECKPOINT_NAME, load_average
-from tds_core.training.config import OptimiserConfig, TrainingConfig
-from tds_core.training.loop import (
+from tds_core.training.mixture.augment import Sources
+from tds_core.training.mixture.checkpoint import CHECKPOINT_NAME, load_average
+from tds_core.training.mixture.config import OptimiserConfig, TrainingConfig
+from tds_core.training.mixture.loop import (
     PatchStream,
     Progress,
     coarse_dice,
@@ -19,7 +19,7 @@ from tds_core.training.loop import (
     segmentation_loss,
     train,
 )
-from tds_core.training.network import build_network
+from tds_core.training.mixture.network import build_network
 
 
 class Interrupted(Exception):

@@ -9,9 +9,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from tds_core.errors import TrainingError
-from tds_core.training.config import SamplingConfig
-from tds_core.training.mixing import fill_shape, paste_cube, place, rotation
-from tds_core.training.samples import Cube, Sample
+from tds_core.training.mixture.config import SamplingConfig
+from tds_core.training.mixture.mixing import fill_shape, paste_cube, place, rotation
+from tds_core.training.mixture.samples import Cube, Sample
 
 T_co = TypeVar("T_co", covariant=True)
 

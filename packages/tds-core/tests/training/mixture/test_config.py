@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tds_core import ConfigError
-from tds_core.training.config import (
+from tds_core.training.mixture.config import (
     DataConfig,
     NetworkConfig,
     OptimiserConfig,
