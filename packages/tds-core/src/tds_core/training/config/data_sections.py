@@ -117,7 +117,8 @@ class SamplingConfig:
     augmentation: str = "standard"
 
     def __post_init__(self) -> None:
-        sizes = [*(self.patch or ()), self.batch or 1, self.micro_batch or 1, self.steps_per_epoch]
-        check_ranges(1, math.inf, **{"patch, batch, micro_batch and steps_per_epoch": min(sizes)})
+        sizes = {"batch": self.batch, "micro_batch": self.micro_batch, "steps_per_epoch": self.steps_per_epoch}
+        sizes |= dict(zip(("patch x", "patch y", "patch z"), self.patch or (), strict=False))
+        check_ranges(1, math.inf, **{name: size for name, size in sizes.items() if size is not None})
         check_ranges(0, 1, foreground_share=self.foreground_share)
         check_choice("augmentation", self.augmentation, ("none", "light", "standard", "heavy"))

@@ -3,7 +3,7 @@
 import difflib
 import re
 from collections.abc import Mapping
-from dataclasses import MISSING, asdict, fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass
 from enum import Enum
 from pathlib import Path
 from types import UnionType
@@ -72,10 +72,12 @@ def to_document(config: "DataclassInstance") -> dict[str, Any]:
     Args:
         config: The configuration.
     """
-    return {key: _plain(value) for key, value in asdict(config).items()}
+    return {f.name: _plain(getattr(config, f.name)) for f in fields(config)}
 
 
 def _plain(value: object) -> object:
+    if is_dataclass(value) and not isinstance(value, type):
+        return to_document(value)
     if isinstance(value, Mapping):
         return {str(k): _plain(v) for k, v in value.items()}
     if isinstance(value, tuple | list):
@@ -148,7 +150,7 @@ def _scalar(kind: type, value: object, where: str) -> object:
         return float(value)
     if kind is float and isinstance(value, str) and _EXPONENT.fullmatch(value):
         return float(value)  # YAML 1.1 takes 1e-3 for a word
-    if isinstance(kind, type) and issubclass(kind, Enum) and isinstance(value, str):
+    if issubclass(kind, Enum) and isinstance(value, str):
         return _member(kind, value, where)
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
         message = f"{where} must be of type {kind.__name__}, not {value!r}"
