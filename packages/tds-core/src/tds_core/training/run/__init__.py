@@ -1,0 +1,1 @@
+"""From a configuration to an evaluated bundle: data, plan, training, evaluation, export."""
