@@ -31,3 +31,19 @@ def window_plan(config: TrainingConfig) -> WindowPlan:
         return WindowPlan(patch=patch, overlap=overlap, fixed=True, multiple=patch)
     whole = _WHOLE_PATCHES * math.prod(patch)
     return WindowPlan(patch=patch, overlap=overlap, multiple=patch_factors(config.network, patch), whole_voxels=whole)
+
+
+def spacing_mm(config: TrainingConfig) -> tuple[float, float, float]:
+    """Return the edges of the network's voxels along x, y, z, in millimetres.
+
+    Args:
+        config: Resolved: its spacing is known.
+
+    Raises:
+        ConfigError: If it is not.
+    """
+    edges = config.data.spacing_mm
+    if edges is None:
+        message = "the network's voxels are not known: set data.spacing_mm, or let a plan set it"
+        raise ConfigError(message)
+    return edges if isinstance(edges, tuple) else (edges, edges, edges)

@@ -8,7 +8,6 @@ from typing import Final
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from tds_core.training.config import Heads, Precision, Shape
 from tds_core.windows import WindowLayout, WindowPlan, lay_windows, window_weights
@@ -87,7 +86,7 @@ def predict_image(network: nn.Module, image: Tensor, config: PredictionConfig) -
     """
     x, y, z = image.shape[1:]
     layout = lay_windows((x, y, z), config.plan)
-    padded = functional.pad(image, [n for pair in reversed(layout.padding) for n in pair])
+    padded = _padded(image, layout, config.task)
     flips = [f for size in range(len(config.mirror) + 1) for f in itertools.combinations(config.mirror, size)]
     total = torch.zeros((len(config.task.regions), *layout.padded))
     with evaluating(network), torch.inference_mode():
@@ -140,6 +139,14 @@ def evaluating(network: nn.Module) -> Iterator[None]:
     finally:
         for module, was_training in modes:
             module.training = was_training
+
+
+def _padded(image: Tensor, layout: WindowLayout, task: Task) -> Tensor:
+    """Return an image with surroundings: zero, or the lowest of its window in channels that have one."""
+    outside = torch.tensor([-1.0 if channel in task.windows else 0.0 for channel in task.channels])
+    padded = outside[:, None, None, None].repeat(1, *layout.padded)
+    padded[(slice(None), *layout.inside)] = image
+    return padded
 
 
 def _logits(network: nn.Module, padded: Tensor, layout: WindowLayout, config: PredictionConfig) -> Tensor:

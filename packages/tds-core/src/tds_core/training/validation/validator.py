@@ -1,9 +1,11 @@
 """Scores of a network on whole cases that are never trained on."""
 
+import logging
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Protocol
+from typing import Final
 
 import numpy as np
 import torch
@@ -12,35 +14,17 @@ from torch import Tensor, nn
 
 from tds_core.errors import TrainingError
 from tds_core.training.config import Precision, TrainingConfig
+from tds_core.training.distributed import World
 from tds_core.training.engine.protocols import CaseDice, Overlay, ValidationResult
-from tds_core.training.validation.plan import window_plan
+from tds_core.training.validation.pictures import Pictures
+from tds_core.training.validation.plan import spacing_mm, window_plan
 from tds_core.training.validation.prediction import PredictionConfig, predict_image
 from tds_data.cache import CachedCase
 from tds_data.task import Task
 
-_INSIDE = 0.5
+_INSIDE: Final = 0.5
 
-
-class Team(Protocol):
-    """The processes of a run, as far as validation needs them."""
-
-    @property
-    def rank(self) -> int:
-        """Number of this process, from 0."""
-        ...
-
-    @property
-    def size(self) -> int:
-        """How many there are."""
-        ...
-
-    def mean(self, values: Tensor) -> Tensor:
-        """Return the mean over all processes.
-
-        Args:
-            values: This process's, of the same shape in all.
-        """
-        ...
+logger = logging.getLogger(__name__)
 
 
 class SlidingWindowValidator:
@@ -65,7 +49,7 @@ class SlidingWindowValidator:
         cases: Sequence[CachedCase],
         config: TrainingConfig,
         device: torch.device,
-        world: Team | None = None,
+        world: World | None = None,
         *,
         overlays: int = 0,
     ) -> None:
@@ -73,7 +57,7 @@ class SlidingWindowValidator:
         if blind or not cases:
             message = f"validation needs cases with masks; without one: {', '.join(blind[:3]) or 'there is no case'}"
             raise TrainingError(message)
-        self._cases, self._task, self._world = tuple(cases), config.goal, world
+        self._cases, self._task = tuple(cases), config.goal
         self._thresholds = {r: config.inference.thresholds.get(r, _INSIDE) for r in self._task.regions}
         self._how = PredictionConfig(
             plan=window_plan(config),
@@ -82,9 +66,10 @@ class SlidingWindowValidator:
             precision=config.precision,
             device=device,
         )
-        rank, size = (0, 1) if world is None else (world.rank, world.size)
-        self._mine = tuple(range(rank, len(cases), size))
-        self._pictured = frozenset(self._mine[:overlays]) if rank == 0 else frozenset()
+        self._world = world or World()
+        self._mine = self._world.share(len(cases))
+        self._pictures = Pictures(self._task, spacing_mm(config))
+        self._pictured = frozenset(self._mine[:overlays]) if self._world.is_main else frozenset()
 
     def validate(self, network: nn.Module) -> ValidationResult:
         """Return its scores; the network's mode and weights stay as they were.
@@ -97,30 +82,43 @@ class SlidingWindowValidator:
         """
         start = time.perf_counter()
         scores = torch.zeros((len(self._cases), len(self._task.regions)), dtype=torch.float64)
+        pictures: list[Overlay] = []
         for number in self._mine:
             arrays = self._cases[number].arrays()
             image = arrays.image.astype(np.float32) * np.float32(self._cases[number].scale)
             found = self._found(network, torch.from_numpy(image), number)
+            if found is None:
+                scores[number] = math.nan
+                continue
             dice = region_dice(found, arrays.labels, self._task)
             scores[number] = torch.tensor(list(dice.values()), dtype=torch.float64)
-        if self._world is not None:
-            # Each case is zero in every process but one.
-            scores = self._world.mean(scores) * self._world.size
-        return self._result(scores, time.perf_counter() - start, ())
+            if number in self._pictured:
+                pictures += self._pictures.draw(number, self._cases[number], image, arrays.labels, found)
+        # Each case is zero in every process but one; what is not a number in one is none in all, and ends all of them.
+        scores = self._world.sum(scores)
+        self._refuse_infinite(scores)
+        return self._result(scores, time.perf_counter() - start, tuple(pictures))
 
-    def _found(self, network: nn.Module, image: Tensor, number: int) -> Mapping[str, NDArray[np.bool_]]:
+    def _found(self, network: nn.Module, image: Tensor, number: int) -> Mapping[str, NDArray[np.bool_]] | None:
+        """Return the mask of each region, `None` where the output is not finite."""
         probabilities = predict_image(network, image, self._how)
         if not probabilities.isfinite().all() and self._how.precision is Precision.FP16:
             # fp16 overflows where float32 does not; a score of what overflowed would be of nothing.
+            logger.warning("validation_overflowed_in_fp16 case=%d repeated_in=fp32", number)
             probabilities = predict_image(network, image, replace(self._how, precision=Precision.FP32))
         if not probabilities.isfinite().all():
-            message = (
-                f"the network's output for validation case {self._cases[number].name!r} is not finite; "
-                "lower optimiser.learning_rate or set precision to fp32"
-            )
-            raise TrainingError(message)
+            return None
         pairs = zip(self._thresholds.items(), probabilities.numpy(), strict=True)
         return {region: found >= threshold for (region, threshold), found in pairs}
+
+    def _refuse_infinite(self, scores: Tensor) -> None:
+        broken = [case.name for case, row in zip(self._cases, scores, strict=True) if row.isnan().any()]
+        if broken:
+            message = (
+                f"the network's output is not finite for {len(broken)} of {len(self._cases)} validation cases (such as "
+                f"{broken[0]!r}); lower optimiser.learning_rate or set precision to fp32"
+            )
+            raise TrainingError(message)
 
     def _result(self, scores: Tensor, seconds: float, pictures: tuple[Overlay, ...]) -> ValidationResult:
         regions = tuple(self._task.regions)
