@@ -7,11 +7,19 @@ from torch import nn
 from tds_core.errors import ConfigError
 from tds_core.training.config import NetworkConfig, Shape, parse
 from tds_core.training.config.checks import check_choice, check_ranges
-from tds_core.training.models import segresnet, unet
+from tds_core.training.models import dynunet, mednext, segresnet, swin_unetr, unet, unetr
 from tds_core.training.models.patches import Factors, nearest_patches, patch_fault
 from tds_core.training.models.spec import ModelFacts, ModelSpec, NetworkRequest
 
-_SPECS: Final[dict[str, ModelSpec[Any]]] = {spec.name: spec for spec in (segresnet.SPEC, unet.SPEC)}
+_ALL: Final[tuple[ModelSpec[Any], ...]] = (
+    segresnet.SPEC,
+    unet.SPEC,
+    dynunet.SPEC,
+    mednext.SPEC,
+    unetr.SPEC,
+    swin_unetr.SPEC,
+)
+_SPECS: Final[dict[str, ModelSpec[Any]]] = {spec.name: spec for spec in _ALL}
 
 MODEL_NAMES: Final = tuple(_SPECS)
 """Networks that a configuration may name."""
