@@ -9,8 +9,9 @@ import pytest
 from tds_core import EvaluationError
 from tds_core.evaluation.summary import ScoredCase
 
-for extra in ("matplotlib", "jinja2", "PIL"):
-    pytest.importorskip(extra)
+pytest.importorskip("matplotlib")
+pytest.importorskip("jinja2")
+pytest.importorskip("PIL")
 
 from tds_core.evaluation.report import (
     Evaluation,

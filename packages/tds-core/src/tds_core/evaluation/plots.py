@@ -117,10 +117,8 @@ def _boxes(axis: "Axes", groups: Sequence[Sequence[float]]) -> None:
                 boxprops={"facecolor": colour, "alpha": 0.45},
                 medianprops={"color": "black", "linewidth": 1.5},
             )
-        spread = np.linspace(-0.18, 0.18, len(values)) if len(values) > 1 else [0.0]
-        axis.scatter(
-            place + np.asarray(spread), sorted(values), s=14, color=colour, edgecolor="black", linewidth=0.4, zorder=3
-        )
+        spread = np.linspace(-0.18, 0.18, len(values)) if len(values) > 1 else np.zeros(len(values))
+        axis.scatter(place + spread, sorted(values), s=14, color=colour, edgecolor="black", linewidth=0.4, zorder=3)
 
 
 def _padded(limits: tuple[float | None, float | None]) -> tuple[float | None, float | None]:
