@@ -5,10 +5,9 @@ import math
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from tds_core.errors import LossNotFinite
-from tds_core.training.engine.protocols import StepResult
 from tds_core.training.guards.events import Report, ignore
 
 _REMEMBERED: Final = 10
@@ -16,6 +15,25 @@ _MOST_SKIPS: Final = 50
 """Steps in a row that may be left out in fp16. Each halves the loss scale, so that no overflow survives this many."""
 
 logger = logging.getLogger(__name__)
+
+
+class Outcome(Protocol):
+    """What a step did; the engine's `StepResult` is one."""
+
+    @property
+    def loss(self) -> float:
+        """Mean loss over the whole batch."""
+        ...
+
+    @property
+    def gradient_norm(self) -> float:
+        """Norm before clipping."""
+        ...
+
+    @property
+    def skipped(self) -> bool:
+        """Whether the step was left out because a gradient overflowed in fp16."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +86,7 @@ class RollbackPolicy:
         """
         return step in self._left_out
 
-    def check(self, step: int, result: StepResult, *, rate: float, cases: Sequence[str] = ()) -> Rollback | None:
+    def check(self, step: int, result: Outcome, *, rate: float, cases: Sequence[str] = ()) -> Rollback | None:
         """Return what to do after a step; `None` to go on.
 
         Args:
@@ -115,7 +133,7 @@ class RollbackPolicy:
         self._skips = int(state["skips"])
         self._norms = deque((float(norm) for norm in state["norms"]), maxlen=_REMEMBERED)
 
-    def _decide(self, step: int, result: StepResult, rate: float, cases: Sequence[str]) -> Rollback:
+    def _decide(self, step: int, result: Outcome, rate: float, cases: Sequence[str]) -> Rollback:
         again = step in self._failed
         values: dict[str, object] = {
             "step": step,
@@ -134,7 +152,7 @@ class RollbackPolicy:
         self._tell("rolled_back", {**values, "rate_factor": self._factor})
         return Rollback(rate_factor=self._factor, leave_out=False)
 
-    def _reason(self, step: int, result: StepResult, rate: float, cases: Sequence[str], *, stuck: bool) -> str:
+    def _reason(self, step: int, result: Outcome, rate: float, cases: Sequence[str], *, stuck: bool) -> str:
         what = (
             f"fp16 gradients overflowed in {_MOST_SKIPS} steps in a row, up to step {step}"
             if stuck
