@@ -97,11 +97,11 @@ def prepare(case: Case, config: PreprocessConfig) -> Prepared:
         raise VoxelError(message)
     first = next(iter(canonical.values()))
     sx, sy, sz = (edge / s for edge, s in zip(config.voxel_mm, first.spacing_mm, strict=True))
-    shape = _model_shape(box.shape, (sx, sy, sz))
+    shape = network_shape(box.shape, (sx, sy, sz))
     tensor = np.zeros((len(config.modalities), *shape), dtype=np.float32)
     for channel, modality in enumerate(config.modalities):
         if modality in canonical:
-            image = _standardise(canonical[modality].voxels[box.slices], masks[modality][box.slices], config.clip)
+            image = standardise(canonical[modality].voxels[box.slices], masks[modality][box.slices], config.clip)
             tensor[channel] = resample(image, (sx, sy, sz), shape, interpolation=config.interpolation)
     return Prepared(tensor=tensor, grid=case.grid, box=box, factors=(sx, sy, sz))
 
@@ -190,7 +190,14 @@ def region_labels(regions: Mapping[Region, NDArray[np.bool_]]) -> NDArray[np.uin
     return labels
 
 
-def _standardise(voxels: VoxelArray, mask: NDArray[np.bool_], clip: float) -> FloatImage:
+def standardise(voxels: VoxelArray, mask: NDArray[np.bool_], clip: float) -> FloatImage:
+    """Return z-scores over a foreground, zero outside it.
+
+    Args:
+        voxels: Finite numbers of shape (x, y, z).
+        mask: The foreground, of the same shape, not empty.
+        clip: Largest absolute z-score.
+    """
     # One memory layout for every orientation of the same head: sums then round alike.
     image = voxels.astype(np.float32, order="C")
     mask = np.ascontiguousarray(mask)
@@ -203,6 +210,12 @@ def _standardise(voxels: VoxelArray, mask: NDArray[np.bool_], clip: float) -> Fl
     return image
 
 
-def _model_shape(shape: Shape, factors: tuple[float, float, float]) -> Shape:
+def network_shape(shape: Shape, factors: tuple[float, float, float]) -> Shape:
+    """Return how many voxels of a network cover a grid, the last one in part.
+
+    Args:
+        shape: Voxels of the grid.
+        factors: Network voxel size divided by the grid's along each axis.
+    """
     x, y, z = (max(1, int(np.ceil(n / f - 1e-6))) for n, f in zip(shape, factors, strict=True))
     return x, y, z

@@ -10,6 +10,8 @@ from typing import Any, Final
 from tds_data.errors import TaskError
 from tds_data.vocabulary import MODALITIES, REGION_LABELS, REGIONS, Label
 
+_MAX_LABELS: Final = 255
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
@@ -22,6 +24,8 @@ class Task:
         regions: Label numbers of each region that is predicted by sigmoid heads and scored, outermost first.
         windows: Lowest and highest value of channels whose numbers mean something, such as Hounsfield units in CT:
             values are cut to them and spread over -1 to 1. All other channels are z-scored over their own foreground.
+        lesions_only: Whether every label is a lesion that could be anywhere in what is imaged. Only then does
+            augmentation blend one patient's lesion into another's image; an organ would land where none can be.
 
     Raises:
         TaskError: If a name comes twice, there is no channel or no label, a region holds a label that is not there, or
@@ -33,12 +37,16 @@ class Task:
     labels: tuple[str, ...]
     regions: Mapping[str, tuple[int, ...]]
     windows: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    lesions_only: bool = False
 
     def __post_init__(self) -> None:
         for kind, names in (("channels", self.channels), ("labels", self.labels), ("regions", tuple(self.regions))):
             if not names or len(set(names)) < len(names):
                 message = f"task {self.name!r} needs {kind}, each with a name of its own; it has {list(names)}"
                 raise TaskError(message)
+        if len(self.labels) > _MAX_LABELS:
+            message = f"task {self.name!r} has {len(self.labels)} labels; masks are stored with at most {_MAX_LABELS}"
+            raise TaskError(message)
         for region, labels in self.regions.items():
             outside = [label for label in labels if not 1 <= label <= len(self.labels)]
             if outside or not labels:
@@ -70,7 +78,38 @@ class Task:
             "labels": list(self.labels),
             "regions": {region: list(labels) for region, labels in self.regions.items()},
             "windows": {channel: list(window) for channel, window in self.windows.items()},
+            "lesions_only": self.lesions_only,
         }
+
+    @classmethod
+    def from_dict(cls, document: Mapping[str, Any]) -> "Task":
+        """Return the task that `to_dict` wrote, before or after JSON.
+
+        Args:
+            document: Its plain form.
+
+        Raises:
+            TaskError: If it is none.
+        """
+        try:
+            return cls(
+                name=document["name"],
+                channels=tuple(document["channels"]),
+                labels=tuple(document["labels"]),
+                regions={region: tuple(labels) for region, labels in document["regions"].items()},
+                windows={channel: (low, high) for channel, (low, high) in document["windows"].items()},
+                lesions_only=bool(document["lesions_only"]),
+            )
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            if isinstance(error, TaskError):
+                raise
+            message = f"this is no task ({type(error).__name__}: {error})"
+            raise TaskError(message) from error
+
+    @property
+    def windowed(self) -> tuple[int, ...]:
+        """Numbers of the channels that have a window; what lies outside their image is -1, not 0."""
+        return tuple(number for number, channel in enumerate(self.channels) if channel in self.windows)
 
 
 def _task(values: dict[str, Any]) -> Task:
@@ -82,6 +121,7 @@ BRAIN_TUMOUR: Final = Task(
     channels=tuple(str(m) for m in MODALITIES),
     labels=tuple(label.name for label in Label if label),
     regions={str(r): tuple(sorted(int(label) for label in REGION_LABELS[r])) for r in REGIONS},
+    lesions_only=True,
 )
 """Brain tumours in T1, T1ce, T2 and FLAIR, with the labels and regions of BraTS 2023."""
 

@@ -11,9 +11,12 @@ if TYPE_CHECKING:
     from tds_data.cache.build import build_cache
     from tds_data.cache.cached_case import CachedCase, CaseArrays
     from tds_data.cache.case_file import ArrayPlace
+    from tds_data.cache.combine import combine_caches
     from tds_data.cache.config import CacheConfig
     from tds_data.cache.index import Cache, SkippedCase, open_cache
     from tds_data.cache.policy import DamagePolicy
+    from tds_data.cache.task_case import TaskCase, load_task_case, task_labels
+    from tds_data.cache.task_prepare import PreparedTask, prepare_task
 
 __all__ = [
     "ArrayPlace",
@@ -22,9 +25,15 @@ __all__ = [
     "CachedCase",
     "CaseArrays",
     "DamagePolicy",
+    "PreparedTask",
     "SkippedCase",
+    "TaskCase",
     "build_cache",
+    "combine_caches",
+    "load_task_case",
     "open_cache",
+    "prepare_task",
+    "task_labels",
 ]
 
 
@@ -34,8 +43,11 @@ __getattr__, __dir__ = lazy_names(
         "case_file": ("ArrayPlace",),
         "build": ("build_cache",),
         "cached_case": ("CachedCase", "CaseArrays"),
+        "combine": ("combine_caches",),
         "config": ("CacheConfig",),
         "index": ("Cache", "SkippedCase", "open_cache"),
         "policy": ("DamagePolicy",),
+        "task_case": ("TaskCase", "load_task_case", "task_labels"),
+        "task_prepare": ("PreparedTask", "prepare_task"),
     },
 )

@@ -14,12 +14,13 @@ from numpy.typing import NDArray
 
 from tds_data.box import bounding_box
 from tds_data.cache._publish import atomic_file, clear_partials, write_error
-from tds_data.cache.cached_case import FOREGROUND_ORDER, CachedCase, read_case
-from tds_data.cache.case_file import FORMAT_VERSION, write_case
+from tds_data.cache.cached_case import CachedCase, foreground_order, read_case
+from tds_data.cache.case_file import write_case
 from tds_data.cache.config import MAX_STEP, CacheConfig, digest
 from tds_data.cache.index import CASE_SUFFIX, Cache, SkippedCase, index_document, read_index, write_index
 from tds_data.cache.policy import DamagePolicy
-from tds_data.case import Case
+from tds_data.cache.task_case import load_task_case
+from tds_data.cache.task_prepare import prepare_task
 from tds_data.datasets.load import load_entry
 from tds_data.datasets.manifest import CaseEntry, FileEntry, Manifest
 from tds_data.datasets.schemes import find_scheme
@@ -51,7 +52,8 @@ def build_cache(
     was stopped goes on where it stood. If everything is there, nothing is written.
 
     Args:
-        manifest: The data set: brain MRI. Cases without a mask are cached too, and marked.
+        manifest: The data set, with the images that the configuration's task looks at. Cases without a mask are cached
+            too, and marked.
         target: Folder of the cache; made if needed. Files in it that are not of a cache are left alone.
         config: How to preprocess; at 1 mm by default.
         workers: Cases in work at the same time; each needs the memory of one case.
@@ -140,7 +142,7 @@ def _one(job: _Job, entry: CaseEntry) -> _Done:
     kept = _kept(path, identity)
     if kept is not None:
         return _Done(case=kept, made=False)
-    facts, arrays = _preprocessed(load_entry(job.manifest, entry, others=job.config.others), job.config)
+    facts, arrays = _preprocessed(job, entry)
     with atomic_file(path) as file:
         write_case(file, {**identity, **facts}, arrays)
     return _Done(case=read_case(path)[0], made=True)
@@ -161,7 +163,7 @@ def _identity(entry: CaseEntry, job: _Job) -> dict[str, Any]:
     scheme = None if entry.mask is None else find_scheme(job.manifest.scheme, job.manifest.labels)
     files = {**entry.images, **({} if entry.mask is None else {"mask": entry.mask})}
     return {
-        "format_version": FORMAT_VERSION,
+        "format_version": job.config.format_version,
         "config_sha256": job.config.digest,
         "name": entry.name,
         "patient": entry.patient,
@@ -183,28 +185,57 @@ def _kept(path: Path, identity: Mapping[str, Any]) -> CachedCase | None:
     return case if all(facts[key] == value for key, value in identity.items()) else None
 
 
-def _preprocessed(case: Case, config: CacheConfig) -> tuple[dict[str, Any], dict[str, NDArray[np.generic]]]:
-    prepared = prepare(case, config.preprocess)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _View:
+    """A case as a network sees it."""
+
+    tensor: NDArray[np.float32]
+    labels: NDArray[np.uint8]
+    present: list[bool]
+    more: Mapping[str, Any]
+
+
+def _preprocessed(job: _Job, entry: CaseEntry) -> tuple[dict[str, Any], dict[str, NDArray[np.generic]]]:
+    config, task = job.config, job.config.task
+    view = _brain(job, entry) if config.is_brain else _task_view(job, entry)
     # Splines may overshoot the clip.
-    steps = np.clip(np.rint(prepared.tensor / np.float32(config.scale)), -MAX_STEP, MAX_STEP)
+    steps = np.clip(np.rint(view.tensor / np.float32(config.scale)), -MAX_STEP, MAX_STEP)
     image = steps.astype("<i2")
-    shape = image.shape[1:]
-    labels = np.zeros(shape, np.uint8)
+    order = foreground_order(task)
+    runs = [np.flatnonzero(view.labels == label).astype("<u4") for label in order]
+    box = bounding_box(view.labels != 0)
+    facts = {
+        "shape": list(view.labels.shape),
+        "scale": config.scale,
+        "modalities": list(config.channels),
+        "present": view.present,
+        "labelled": entry.mask is not None,
+        "counts": {task.labels[label - 1]: len(run) for label, run in zip(order, runs, strict=True)},
+        "lesion_box": None if box is None else [list(box.start), list(box.stop)],
+        **view.more,
+    }
+    return facts, {"image": image, "labels": view.labels, "foreground": np.concatenate(runs)}
+
+
+def _brain(job: _Job, entry: CaseEntry) -> _View:
+    config = job.config.preprocess
+    case = load_entry(job.manifest, entry, others=job.config.others)
+    prepared = prepare(case, config)
+    labels = np.zeros(prepared.tensor.shape[1:], np.uint8)
     if case.reference is not None:
         shares = prepare_reference(prepared, case.reference)
         labels = region_labels({region: share >= _HALF for region, share in zip(REGIONS, shares, strict=True)})
-    runs = [np.flatnonzero(labels == label).astype("<u4") for label in FOREGROUND_ORDER]
-    box = bounding_box(labels != 0)
-    facts = {
-        "shape": list(shape),
-        "scale": config.scale,
-        "modalities": list(config.preprocess.modalities),
-        "present": [m in case.images for m in config.preprocess.modalities],
-        "labelled": case.reference is not None,
-        "counts": {label.name: len(run) for label, run in zip(FOREGROUND_ORDER, runs, strict=True)},
-        "lesion_box": None if box is None else [list(box.start), list(box.stop)],
-    }
-    return facts, {"image": image, "labels": labels, "foreground": np.concatenate(runs)}
+    present = [m in case.images for m in config.modalities]
+    return _View(tensor=prepared.tensor, labels=labels, present=present, more={})
+
+
+def _task_view(job: _Job, entry: CaseEntry) -> _View:
+    config = job.config
+    case = load_task_case(job.manifest, entry, config.task, others=config.others)
+    view = prepare_task(case, config.preprocess)
+    present = [channel in case.images for channel in config.task.channels]
+    more = {"task": config.task.to_dict(), "notes": list(view.notes)}
+    return _View(tensor=view.prepared.tensor, labels=view.labels, present=present, more=more)
 
 
 def _check_folder(target: Path) -> None:

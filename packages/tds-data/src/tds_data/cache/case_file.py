@@ -11,8 +11,9 @@
 Channels are stored one after the other and voxels in C order. Smaller blocks were tried: a patch of training size is so
 large beside a head that whole blocks at its edges cost more than the ends of lines do.
 
-`foreground` holds the position in `labels`, as a flat index, of each voxel of label 2, then 1, then 3: each region is
-one run that reaches to the end.
+`foreground` holds the position in `labels`, as a flat index, of each voxel with a label, one label after the other:
+those in few regions first. In a brain that is label 2, then 1, then 3, and each region is one run that reaches to the
+end.
 """
 
 import hashlib
@@ -28,8 +29,14 @@ from numpy.typing import NDArray
 
 from tds_data.errors import DamagedCache
 
-FORMAT_VERSION: Final = 1
-"""Version of the files of a cache and of the code that fills them; a cache of another version is made anew."""
+BRAIN_VERSION: Final = 1
+"""Version of the files of a cache of brains and of the code that fills them; one of another version is made anew."""
+
+TASK_VERSION: Final = 2
+"""The same for caches of other tasks: the header holds the task."""
+
+FORMAT_VERSIONS: Final = (BRAIN_VERSION, TASK_VERSION)
+"""Every version that is read."""
 
 MAGIC: Final = b"TDSCASE1"
 ARRAYS: Final = {"image": "<i2", "labels": "|u1", "foreground": "<u4"}

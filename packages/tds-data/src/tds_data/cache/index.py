@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tds_data.cache._publish import atomic_file
 from tds_data.cache.cached_case import CachedCase, read_case
-from tds_data.cache.case_file import FORMAT_VERSION
+from tds_data.cache.case_file import FORMAT_VERSIONS
 from tds_data.errors import CacheError, DamagedCache, StaleCache
 
 if TYPE_CHECKING:  # they lead to what reads and resamples images, and a loader should not wait for it
@@ -135,9 +135,9 @@ def read_index(folder: Path) -> dict[str, Any]:
         raise DamagedCache(path, "it is no list of a cache") from error
     if not isinstance(document, dict) or document.get("kind") != _KIND:
         raise DamagedCache(path, "it is no list of a cache")
-    if document.get("format_version") != FORMAT_VERSION:
-        version = document.get("format_version")
-        raise StaleCache(folder, f"it is of version {version!r:.20}, and this program reads {FORMAT_VERSION}")
+    if document.get("format_version") not in FORMAT_VERSIONS:
+        version, known = document.get("format_version"), " and ".join(map(str, FORMAT_VERSIONS))
+        raise StaleCache(folder, f"it is of version {version!r:.20}, and this program reads {known}")
     if not _is_sound(document):
         raise DamagedCache(path, "it is no list of a cache")
     return document
@@ -183,7 +183,7 @@ def index_document(cache: Cache, config: "CacheConfig") -> Mapping[str, Any]:
     """
     return {
         "kind": _KIND,
-        "format_version": FORMAT_VERSION,
+        "format_version": config.format_version,
         "manifest_digest": cache.manifest_digest,
         "config_digest": cache.config_digest,
         "config": config.to_dict(),

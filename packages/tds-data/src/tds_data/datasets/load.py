@@ -1,6 +1,6 @@
 """From a manifest's entry to a case of brain MRI."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
@@ -39,13 +39,31 @@ def load_entry(manifest: Manifest, entry: CaseEntry, *, others: Mapping[str, int
         )
         raise DatasetError(message)
     scheme = find_scheme(manifest.scheme, manifest.labels)
-    paths = {file.path: manifest.path(file) for file in entry.files}
+    images, mask = read_entry(manifest, entry, tuple(entry.images))
+    reference = None if mask is None else to_brats(mask, scheme, others=others)
+    return Case(name=entry.name, images={Modality(key): image for key, image in images.items()}, reference=reference)
+
+
+def read_entry(manifest: Manifest, entry: CaseEntry, keys: Sequence[str]) -> tuple[dict[str, Volume], Volume | None]:
+    """Return some images of a case and its mask as it is stored, the files read side by side.
+
+    Args:
+        manifest: The data set.
+        entry: One of its cases.
+        keys: Which images; the case has them all.
+
+    Raises:
+        DatasetError: If a file holds fewer images than the manifest says.
+        ManifestError: If a path leaves the root.
+        VolumeReadError: If a file cannot be read.
+    """
+    files = {key: entry.images[key] for key in keys}
+    wanted = [*files.values(), *(() if entry.mask is None else (entry.mask,))]
+    paths = {file.path: manifest.path(file) for file in wanted}
     with ThreadPoolExecutor(_MAX_READERS, thread_name_prefix="load") as pool:
         volumes = dict(zip(paths, pool.map(lambda path: open_image(path).read_all(), paths.values()), strict=True))
-    images = {Modality(key): _volume(file, volumes[file.path]) for key, file in entry.images.items()}
-    mask = None if entry.mask is None else _volume(entry.mask, volumes[entry.mask.path])
-    reference = None if mask is None else to_brats(mask, scheme, others=others)
-    return Case(name=entry.name, images=images, reference=reference)
+    images = {key: _volume(file, volumes[file.path]) for key, file in files.items()}
+    return images, None if entry.mask is None else _volume(entry.mask, volumes[entry.mask.path])
 
 
 def _volume(file: FileEntry, volumes: list[Volume]) -> Volume:

@@ -16,6 +16,8 @@ _STEP_BYTES: Final = 2
 _PROCESS_BYTES: Final = 48 << 20
 """What a worker process takes before it holds a voxel: pages of the interpreter that it no longer shares."""
 _SCRATCH_CHANNELS: Final = 7
+_SCRATCH_OF_MANY_LABELS: Final = 8
+_FEW_LABELS: Final = 3
 _LEAST_SLOTS: Final = 3
 """One in use, one that the loop still holds while it asks for the next, and the next."""
 
@@ -55,7 +57,8 @@ def plan_memory(cases: Sequence[CachedCase], config: PatchConfig, means: LoaderM
     Raises:
         BudgetTooSmall: If not even one worker and three batches fit.
     """
-    batch_bytes = config.batch_size * math.prod(config.shape) * (len(cases[0].modalities) * _FLOAT_BYTES + 1)
+    patches = len(means.rows(config.batch_size))
+    batch_bytes = patches * math.prod(config.shape) * (len(cases[0].modalities) * _FLOAT_BYTES + 1)
     worker_bytes = _worker_bytes(cases, config) + (_PROCESS_BYTES if means.workers else 0)
     least = MemoryPlan(
         workers=min(1, means.workers), slots=_LEAST_SLOTS, worker_bytes=worker_bytes, batch_bytes=batch_bytes
@@ -91,7 +94,8 @@ def _worker_bytes(cases: Sequence[CachedCase], config: PatchConfig) -> int:
     region = max(regions)
     mapped = channels * region * _STEP_BYTES + region
     resampled = channels * region * _FLOAT_BYTES if reach else 0
-    scratch = _SCRATCH_CHANNELS * max(region, patch) * _FLOAT_BYTES
+    few = len(cases[0].task.labels) <= _FEW_LABELS
+    scratch = (_SCRATCH_CHANNELS if few else _SCRATCH_OF_MANY_LABELS) * max(region, patch) * _FLOAT_BYTES
     lesions = [math.prod(case.lesion_box.shape) for case in cases if case.lesion_box is not None]
     mixed = min(max(lesions, default=0) * 2, patch) * (channels + 3) * _FLOAT_BYTES if augmentation.mixing_chance else 0
     return mapped + resampled + scratch + mixed

@@ -1,13 +1,16 @@
 """The same patches for torch's own DataLoader."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from tds_data.cache import Cache, open_cache
-from tds_data.errors import LoadingError
+from tds_data.cache import Cache, CachedCase
+from tds_data.cache.cached_case import read_case
+from tds_data.loading._cases import chosen_cases
 from tds_data.loading.config import PatchConfig
 from tds_data.loading.maker import PatchMaker
 
@@ -18,21 +21,22 @@ class PatchDataset(Dataset[tuple[Tensor, Tensor]]):
     `PatchLoader` makes the same patches with less memory and less copying.
 
     Args:
-        cache: Cases; those without a mask are left out.
+        cache: Cases, or a cache of them; those without a mask are left out.
         config: Which patches.
         epoch: Number of the epoch.
 
     Raises:
-        LoadingError: If no case has a mask.
+        LoadingError: If no case has a mask, two share a name, or they are not of one task.
     """
 
-    def __init__(self, cache: Cache, config: PatchConfig | None = None, *, epoch: int = 0) -> None:
-        if not any(case.labelled for case in cache.cases):
-            message = f"none of the {len(cache.cases)} cases of the cache has a mask; there is nothing to learn from"
-            raise LoadingError(message)
+    def __init__(
+        self, cache: Cache | Sequence[CachedCase], config: PatchConfig | None = None, *, epoch: int = 0
+    ) -> None:
+        cases, _ = chosen_cases(cache)
         self.config = config or PatchConfig()
         self.epoch = epoch
-        self._folder = cache.folder
+        # Read again where it is used: read-only mappings cannot be sent to another process.
+        self._places = tuple((case.path, case.name, case.patient) for case in cases)
         self._maker: PatchMaker | None = None
 
     def __len__(self) -> int:
@@ -53,7 +57,7 @@ class PatchDataset(Dataset[tuple[Tensor, Tensor]]):
             message = f"an epoch has {len(self)} patches; number {index} was asked for"
             raise IndexError(message)
         if self._maker is None:  # in the process that uses it: a maker cannot be sent to another
-            self._maker = _maker(self._folder, self.config)
+            self._maker = _maker(self._places, self.config)
         patch = self._maker.empty()
         self._maker.make(self.epoch, index, patch)
         return patch.image, patch.labels
@@ -63,6 +67,6 @@ class PatchDataset(Dataset[tuple[Tensor, Tensor]]):
         return {**self.__dict__, "_maker": None}
 
 
-def _maker(folder: Path, config: PatchConfig) -> PatchMaker:
-    cases = [case for case in open_cache(folder).cases if case.labelled]
+def _maker(places: Sequence[tuple[Path, str, str]], config: PatchConfig) -> PatchMaker:
+    cases = [replace(read_case(path)[0], name=name, patient=patient) for path, name, patient in places]
     return PatchMaker(cases, config, torch.zeros(len(cases), dtype=torch.uint8))

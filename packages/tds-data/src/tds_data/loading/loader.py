@@ -2,7 +2,7 @@
 
 import logging
 import mmap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -10,8 +10,9 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from tds_data.cache import Cache, SkippedCase
+from tds_data.cache import Cache, CachedCase, SkippedCase
 from tds_data.errors import DamagedCache, LoadingError
+from tds_data.loading._cases import chosen_cases
 from tds_data.loading._slots import Slots
 from tds_data.loading._workers import Answer, Task, WorkerPool
 from tds_data.loading.augmentation.apply import Patch
@@ -27,8 +28,9 @@ class PatchBatch:
     """Patches to train on.
 
     Attributes:
-        images: Float32 tensor of shape (batch, channel, x, y, z), z-scores.
-        labels: Uint8 tensor of shape (batch, x, y, z) with labels 0 to 3.
+        images: Float32 tensor of shape (batch, channel, x, y, z), z-scores or windows; this process's share of the
+            batch.
+        labels: Uint8 tensor of shape (batch, x, y, z) with the task's labels.
         records: What each patch is.
     """
 
@@ -44,31 +46,34 @@ class PatchLoader:
     stopped goes on with the batch that it would have had next.
 
     Args:
-        cache: Cases; those without a mask are left out.
+        cache: Cases, or a cache of them; those without a mask are left out.
         config: Which patches.
         means: With how many workers and how much memory.
 
     Raises:
-        LoadingError: If no case has a mask, or page-locked memory was asked for and there is no CUDA.
+        LoadingError: If no case has a mask, two share a name, they are not of one task, page-locked memory was asked
+            for and there is no CUDA, or there is no patch for each share of a batch.
         BudgetTooSmall: If the memory allowed does not do.
     """
 
-    def __init__(self, cache: Cache, config: PatchConfig | None = None, means: LoaderMeans | None = None) -> None:
+    def __init__(
+        self,
+        cache: Cache | Sequence[CachedCase],
+        config: PatchConfig | None = None,
+        means: LoaderMeans | None = None,
+    ) -> None:
         self.config = config or PatchConfig()
         self._means = means or LoaderMeans()
-        cases = [case for case in cache.cases if case.labelled]
-        if not cases:
-            message = f"none of the {len(cache.cases)} cases of the cache has a mask; there is nothing to learn from"
-            raise LoadingError(message)
+        cases, unlabelled = chosen_cases(cache)
         if self._means.pin_memory and not torch.cuda.is_available():
             message = "pin_memory needs CUDA, and there is none; leave it out"
             raise LoadingError(message)
+        self._rows = self._means.rows(self.config.batch_size)
+        if not self._rows:
+            message = f"a batch of {self.config.batch_size} patches cannot be shared by {self._means.parts} processes"
+            raise LoadingError(message)
         self._channels = len(cases[0].modalities)
-        self._skipped = {
-            case.name: SkippedCase(name=case.name, error="NoMask", reason="the case has no mask")
-            for case in cache.cases
-            if not case.labelled
-        }
+        self._skipped = {case.name: case for case in unlabelled}
         self.plan: MemoryPlan = plan_memory(cases, self.config, self._means)
         self._states = torch.frombuffer(_shared(len(cases)), dtype=torch.uint8)
         self._maker = PatchMaker(cases, self.config, self._states)
@@ -148,14 +153,13 @@ class PatchLoader:
         self.close()
 
     def _made_here(self, run: int, epoch: int, start: int) -> Iterator[PatchBatch]:
-        size = self.config.batch_size
         for number in range(start, len(self)):
             self._check_run(run)
-            room = self._maker.empty((size,))
+            room = self._maker.empty((len(self._rows),))
             records = []
-            for row in range(size):
+            for row, index in enumerate(self._indices(number)):
                 patch = Patch(image=room.image[row], labels=room.labels[row])
-                record, skipped = self._maker.make(epoch, number * size + row, patch)
+                record, skipped = self._maker.make(epoch, index, patch)
                 self._note(skipped)
                 records.append(record)
             yield PatchBatch(images=room.image, labels=room.labels, records=tuple(records))
@@ -163,17 +167,16 @@ class PatchLoader:
     def _made_by_workers(self, run: int, epoch: int, start: int) -> Iterator[PatchBatch]:
         self._check_run(run)
         pool, slots = self._ready()
-        size = self.config.batch_size
         records: dict[int, PatchRecord] = {}
         upcoming = start
         for number in range(start, len(self)):
-            wanted = range(number * size, (number + 1) * size)
+            wanted = self._indices(number)
             while True:
                 self._check_run(run)
                 while slots.free and upcoming < len(self):
                     slot = self._filled[upcoming] = slots.free.popleft()
-                    for row in range(size):
-                        pool.give(Task(run=run, epoch=epoch, index=upcoming * size + row, slot=slot, row=row))
+                    for row, index in enumerate(self._indices(upcoming)):
+                        pool.give(Task(run=run, epoch=epoch, index=index, slot=slot, row=row))
                     upcoming += 1
                 if all(index in records for index in wanted):
                     break
@@ -181,6 +184,11 @@ class PatchLoader:
                     self._take(answer, run, records)
             # Nothing of the batch may be kept here, or its slot would stay in use.
             yield self._handed_out(slots, number, tuple(records.pop(index) for index in wanted))
+
+    def _indices(self, number: int) -> range:
+        """Return the positions in the epoch of this share of a batch."""
+        first = number * self.config.batch_size
+        return range(first + self._rows.start, first + self._rows.stop)
 
     def _handed_out(self, slots: Slots, number: int, records: tuple[PatchRecord, ...]) -> PatchBatch:
         slot = self._filled.pop(number)
@@ -200,7 +208,7 @@ class PatchLoader:
     def _ready(self) -> tuple[WorkerPool, Slots]:
         """Return workers that have nothing to do, and slots that nothing writes to."""
         if self._pool is None or self._slots is None:
-            self._slots = Slots(self.plan.slots, self.config.batch_size, self._channels, self.config.shape)
+            self._slots = Slots(self.plan.slots, len(self._rows), self._channels, self.config.shape)
             self._pool = WorkerPool(self.plan.workers, _Work(self._maker, self._slots, self._run))
         while not self._pool.is_idle:  # what an earlier iterator left undone is answered at once
             for answer in self._pool.answers():

@@ -20,7 +20,6 @@ from tds_data.loading.augmentation.source import CaseSource, VoxelSource
 from tds_data.loading.augmentation.workspace import Workspace, one_thread
 from tds_data.loading.config import PatchConfig
 from tds_data.loading.sampling import case_at, choose_region, choose_start, patch_rng
-from tds_data.vocabulary import Region
 
 _UNKNOWN, _SOUND, _DAMAGED = 0, 1, 2
 
@@ -46,7 +45,7 @@ class PatchRecord:
     case: str
     phantom: bool
     start: Shape
-    region: Region | None
+    region: str | None
     augmentation: AugmentRecord
 
     def to_dict(self) -> dict[str, Any]:
@@ -57,7 +56,7 @@ class PatchRecord:
             "case": self.case,
             "phantom": self.phantom,
             "start": list(self.start),
-            "region": None if self.region is None else self.region.value,
+            "region": self.region,
             "augmentation": self.augmentation.to_dict(),
         }
 
@@ -79,7 +78,7 @@ class PatchRecord:
                 case=document["case"],
                 phantom=document["phantom"],
                 start=(x, y, z),
-                region=None if document["region"] is None else Region(document["region"]),
+                region=None if document["region"] is None else str(document["region"]),
                 augmentation=AugmentRecord.from_dict(document["augmentation"]),
             )
         except (KeyError, TypeError, ValueError) as error:
@@ -91,7 +90,7 @@ class PatchMaker:
     """Makes patches one by one.
 
     Args:
-        cases: Those with a mask.
+        cases: Those with a mask, of one task, each with a name of its own.
         config: Which patches.
         states: Uint8 tensor of shape (cases,), all 0 at first: what is known about each case, shared by all makers.
     """
@@ -100,6 +99,7 @@ class PatchMaker:
         self._cases = tuple(cases)
         self._config = config
         self._states = states
+        self._weights = config.weights_for(self._cases[0].task)
         self._workspace = Workspace()
         self._found: list[SkippedCase] = []
 
@@ -123,10 +123,12 @@ class PatchMaker:
         case = self._cases[number]
         arrays = case.arrays()
         config = self._config
-        region = choose_region(case, config.foreground_share, config.region_weights, rng)
+        region = choose_region(case, config.foreground_share, self._weights, rng)
         start = choose_start(case, arrays.foreground, region, config.shape, rng)
         augmentation = config.augmentation
-        record = AugmentRecord() if augmentation is None else draw(augmentation, rng, case.present)
+        record = (
+            AugmentRecord() if augmentation is None else draw(augmentation, rng, case.present, windowed=case.windowed)
+        )
         with one_thread(), torch.no_grad():
             source = CaseSource(case=case, arrays=arrays)
             fetch = self._donor(case, augmentation, rng)
@@ -205,7 +207,7 @@ class PatchMaker:
         """Return what draws a lesion to mix in, once the patch is there."""
 
         def fetch(image: Tensor) -> tuple[Mixing, VoxelSource] | None:
-            if config is None or not rng.random() < config.mixing_chance:
+            if config is None or not rng.random() < config.mixing_chance or not case.task.lesions_only:
                 return None
             donors = [
                 number

@@ -28,6 +28,7 @@ class Augmentd(Randomizable, MapTransform):
         label_key: Key of the labels, of shape (1, x, y, z).
         record_key: Key that receives the record, as plain JSON types.
         shape: Voxels of the result, cut from the middle; as many as the image has if left out.
+        windowed: Numbers of the channels with a window from -1 to 1, such as CT.
     """
 
     def __init__(
@@ -38,11 +39,13 @@ class Augmentd(Randomizable, MapTransform):
         label_key: str = "label",
         record_key: str = "augmentation",
         shape: Shape | None = None,
+        windowed: tuple[int, ...] = (),
     ) -> None:
         super().__init__([image_key, label_key])
         self.config = config if isinstance(config, AugmentConfig) else PRESETS[Preset(config)]
         self.image_key, self.label_key, self.record_key = image_key, label_key, record_key
         self.shape = shape
+        self.windowed = windowed
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Return the dictionary with image and labels changed and the record added.
@@ -56,7 +59,7 @@ class Augmentd(Randomizable, MapTransform):
         image = torch.as_tensor(data[self.image_key], dtype=torch.float32)
         labels = torch.as_tensor(data[self.label_key])
         rng = np.random.default_rng(int(self.R.randint(2**32, dtype=np.uint64)))
-        patch = Patch(image=image, labels=labels[0].to(torch.uint8))
+        patch = Patch(image=image, labels=labels[0].to(torch.uint8), windowed=self.windowed)
         changed, record = augment(patch, self.config, rng, shape=self.shape)
         return {
             **data,

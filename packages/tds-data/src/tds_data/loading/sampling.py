@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 
 from tds_data.box import Shape
 from tds_data.cache import CachedCase
-from tds_data.vocabulary import Region
 
 _ORDER: Final = 1
 _PATCH: Final = 2
@@ -45,8 +44,8 @@ def case_at(cases: int, seed: int, epoch: int, index: int) -> int:
 
 
 def choose_region(
-    case: CachedCase, foreground_share: float, weights: Mapping[Region, float], rng: np.random.Generator
-) -> Region | None:
+    case: CachedCase, foreground_share: float, weights: Mapping[str, float], rng: np.random.Generator
+) -> str | None:
     """Return the region that a patch is centred on, or `None` for one from anywhere.
 
     Args:
@@ -66,7 +65,7 @@ def choose_region(
 def choose_start(
     case: CachedCase,
     foreground: NDArray[np.uint32],
-    region: Region | None,
+    region: str | None,
     shape: Shape,
     rng: np.random.Generator,
 ) -> Shape:

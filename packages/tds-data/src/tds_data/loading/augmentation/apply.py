@@ -15,7 +15,7 @@ from tds_data.loading.augmentation.intensity import apply_step
 from tds_data.loading.augmentation.mixing import draw_mixing, mix
 from tds_data.loading.augmentation.place import Placement, place
 from tds_data.loading.augmentation.record import AugmentRecord, Dropout, Mixing
-from tds_data.loading.augmentation.source import VoxelSource, tensor_source
+from tds_data.loading.augmentation.source import TensorSource, VoxelSource, tensor_source
 from tds_data.loading.augmentation.workspace import Workspace, one_thread
 
 Donor = tuple[str, VoxelSource]
@@ -27,12 +27,15 @@ class Patch:
     """A part of a case as a network sees it.
 
     Attributes:
-        image: Float32 tensor of shape (channel, x, y, z), z-scores; sequences that are absent are all zero.
-        labels: Uint8 tensor of shape (x, y, z) with labels 0 to 3.
+        image: Float32 tensor of shape (channel, x, y, z), z-scores or windows from -1 to 1; channels that are absent
+            are all zero.
+        labels: Uint8 tensor of shape (x, y, z).
+        windowed: Numbers of the channels with a window: they stay between -1 and 1, and -1 is what lies outside.
     """
 
     image: Tensor
     labels: Tensor
+    windowed: tuple[int, ...] = ()
 
 
 def augment(
@@ -67,13 +70,13 @@ def augment(
     """
     _check(patch)
     present = [bool(there) for there in (patch.image != 0).flatten(1).any(1).tolist()]
-    record = draw(config, rng, present)
+    record = draw(config, rng, present, windowed=patch.windowed)
     workspace = Workspace(patch.image.device)
 
     def mixing(image: Tensor) -> Mixing | None:
         if donor is None or not rng.random() < config.mixing_chance:
             return None
-        return draw_mixing(donor[0], tensor_source(donor[1].image, donor[1].labels), image, rng)
+        return draw_mixing(donor[0], _source(donor[1]), image, rng)
 
     return _run(patch, record, shape or _shape(patch), donor and donor[1], workspace, mixing)
 
@@ -104,6 +107,7 @@ def augment_batch(
     rngs: Sequence[np.random.Generator],
     *,
     shape: Shape | None = None,
+    windowed: tuple[int, ...] = (),
 ) -> tuple[Tensor, Tensor, tuple[AugmentRecord, ...]]:
     """Return a changed copy of a batch, computed where the batch is: on a GPU if it is there.
 
@@ -115,16 +119,18 @@ def augment_batch(
         config: Chances and ranges.
         rngs: A source of randomness for each patch.
         shape: Voxels of the results, as for `augment`.
+        windowed: Numbers of the channels with a window; see `Patch`.
 
     Raises:
         AugmentError: If the tensors are not of these shapes.
     """
     results, records = [], []
     count = len(images)
+    patches = [Patch(image=image, labels=mask, windowed=windowed) for image, mask in zip(images, labels, strict=True)]
     for i, rng in enumerate(rngs):
         near = (i + 1) % count
-        donor = (str(near), Patch(image=images[near], labels=labels[near])) if count > 1 else None
-        patch, record = augment(Patch(image=images[i], labels=labels[i]), config, rng, shape=shape, donor=donor)
+        donor = (str(near), patches[near]) if count > 1 else None
+        patch, record = augment(patches[i], config, rng, shape=shape, donor=donor)
         results.append(patch)
         records.append(record)
     return torch.stack([p.image for p in results]), torch.stack([p.labels for p in results]), tuple(records)
@@ -141,7 +147,7 @@ def fill_patch(
 ) -> AugmentRecord:
     """Cut a patch from a case and change it, in memory that is there.
 
-    What was background stays zero.
+    What was background stays zero, channel by channel with a window between -1 and 1.
 
     Args:
         source: The case.
@@ -159,15 +165,24 @@ def fill_patch(
     mixing = donor(out.image)
     if mixing is not None:
         mix(mixing[0], mixing[1], out.image, out.labels, workspace)
-    if any(not isinstance(step, Dropout) for step in record.steps):
-        head = _head(out.image, workspace)
-        for step in record.steps:
-            apply_step(step, out.image, workspace)
-        out.image.mul_(head)
-    else:
-        for step in record.steps:
-            apply_step(step, out.image, workspace)
+    _change(out.image, record, source.windowed, workspace)
     return replace(record, mixing=None if mixing is None else mixing[0])
+
+
+def _change(image: Tensor, record: AugmentRecord, windowed: tuple[int, ...], workspace: Workspace) -> None:
+    """Change intensities; outside the head all z-scores stay zero, and windows stay between their ends."""
+    steps = record.steps
+    scored = [channel for channel in range(image.shape[0]) if channel not in windowed]
+    changed = any(not isinstance(step, Dropout) for step in steps)
+    head = _head(image, scored, workspace) if changed and scored else None
+    for step in steps:
+        apply_step(step, image, workspace)
+    if head is not None:
+        for channel in scored:
+            image[channel].mul_(head)
+    if changed:
+        for channel in windowed:
+            image[channel].clamp_(-1, 1)
 
 
 def _run(
@@ -181,26 +196,30 @@ def _run(
     out = Patch(
         image=torch.empty((patch.image.shape[0], *shape), device=patch.image.device),
         labels=torch.empty(shape, dtype=torch.uint8, device=patch.image.device),
+        windowed=patch.windowed,
     )
 
     def find(image: Tensor) -> tuple[Mixing, VoxelSource] | None:
         step = record.mixing if mixing is None else mixing(image)
-        return None if step is None or donor is None else (step, tensor_source(donor.image, donor.labels))
+        return None if step is None or donor is None else (step, _source(donor))
 
     a, b, c = ((n - m) // 2 for n, m in zip(_shape(patch), shape, strict=True))
     with one_thread(), torch.no_grad():
-        source = tensor_source(patch.image, patch.labels)
-        done = fill_patch(source, (a, b, c), record, out, workspace, donor=find)
+        done = fill_patch(_source(patch), (a, b, c), record, out, workspace, donor=find)
     return out, done
 
 
-def _head(image: Tensor, workspace: Workspace) -> Tensor:
-    """Return 1 where any sequence is not zero, 0 elsewhere."""
+def _source(patch: Patch) -> TensorSource:
+    return tensor_source(patch.image, patch.labels, patch.windowed)
+
+
+def _head(image: Tensor, channels: Sequence[int], workspace: Workspace) -> Tensor:
+    """Return 1 where any of the channels is not zero, 0 elsewhere."""
     shape = tuple(image.shape[1:])
     head, other = workspace.get("head", shape), workspace.get("a", shape)
-    torch.ne(image[0], 0, out=head)
-    for channel in image[1:]:
-        torch.maximum(head, torch.ne(channel, 0, out=other), out=head)
+    torch.ne(image[channels[0]], 0, out=head)
+    for channel in channels[1:]:
+        torch.maximum(head, torch.ne(image[channel], 0, out=other), out=head)
     return head
 
 

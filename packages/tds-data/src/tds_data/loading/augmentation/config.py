@@ -39,11 +39,11 @@ class AugmentConfig:
         inverted_gamma_chance: Chance of a gamma curve on the negative of each channel.
         gamma_chance: Chance of a gamma curve on each channel.
         gamma: Its exponent; below and above 1 are equally likely. Mean and deviation are kept.
-        bias_chance: Chance of a smooth multiplicative field for each channel.
+        bias_chance: Chance of a smooth multiplicative field for each channel without a window.
         bias_coefficient: Largest coefficient of its Legendre polynomials.
         dropout_chance: Chance to blank sequences.
         dropout_channel_chance: Chance for each channel then; one that the case has always stays.
-        mixing_chance: Chance to blend in another patient's lesion.
+        mixing_chance: Chance to blend in another patient's lesion, where every label of the task is one.
 
     Raises:
         AugmentError: If a chance is not between 0 and 1, or an interval has no positive or no proper ends.

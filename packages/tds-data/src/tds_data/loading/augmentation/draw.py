@@ -36,13 +36,16 @@ BIAS_TERMS: Final = tuple(
 _SEEDS: Final = 2**31
 
 
-def draw(config: AugmentConfig, rng: np.random.Generator, present: Sequence[bool]) -> AugmentRecord:
+def draw(
+    config: AugmentConfig, rng: np.random.Generator, present: Sequence[bool], *, windowed: Sequence[int] = ()
+) -> AugmentRecord:
     """Return what to do to a patch, mixing aside, which needs to see it.
 
     Args:
         config: Chances and ranges.
         rng: Source of randomness.
         present: Whether the case has each channel; one that it lacks stays zero.
+        windowed: Channels with a window, such as CT, which no coil shades: they get no bias field.
     """
     channels = [channel for channel, there in enumerate(present) if there]
     geometry = draw_geometry(config, rng)
@@ -54,7 +57,7 @@ def draw(config: AugmentConfig, rng: np.random.Generator, present: Sequence[bool
         _low_resolution(config, rng, channels),
         _gamma(config, rng, channels, inverted=True),
         _gamma(config, rng, channels, inverted=False),
-        _bias_field(config, rng, channels),
+        _bias_field(config, rng, [channel for channel in channels if channel not in windowed]),
         _dropout(config, rng, channels),
     )
     return AugmentRecord(geometry=geometry, steps=tuple(step for step in candidates if step is not None))

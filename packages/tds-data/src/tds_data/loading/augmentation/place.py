@@ -1,7 +1,8 @@
 """Cutting a patch: a plain copy where nothing turns, matrix products where it is only scaled, sampling otherwise.
 
-Voxels outside the source are zero. Images are interpolated linearly, as MONAI's Affine does and by the same
-`grid_sample`. Labels take the class with the largest interpolated share, and only where the lesion can be.
+Voxels outside the source are zero, or -1 in channels with a window. Images are interpolated linearly, as MONAI's Affine
+does and by the same `grid_sample`. Labels take the class with the largest interpolated share, and only where the lesion
+can be.
 """
 
 from collections.abc import Iterator
@@ -21,7 +22,8 @@ from tds_data.loading.augmentation.source import VoxelSource
 from tds_data.loading.augmentation.workspace import Workspace
 
 _SLAB_VOXELS: Final = {"cpu": 1 << 17, "cuda": 1 << 24}
-_CLASSES: Final = 3
+_TOGETHER: Final = 3
+"""Labels that are interpolated at a time: positions are worked out once for them all, and memory is bounded."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -60,6 +62,13 @@ def place(source: VoxelSource, placement: Placement, image: Tensor, labels: Tens
         labels: Uint8 tensor of shape (x, y, z); overwritten.
         workspace: Scratch on the same device.
     """
+    _place(source, placement, image, labels, workspace)
+    for channel in source.windowed:
+        image[channel].sub_(1)
+
+
+def _place(source: VoxelSource, placement: Placement, image: Tensor, labels: Tensor, workspace: Workspace) -> None:
+    """Fill a patch, channels with a window shifted so that they begin at 0, which is what lies outside."""
     geometry = placement.geometry
     if geometry.matrix == IDENTITY and geometry.elastic is None:
         _copy(source, placement, image, labels)
@@ -72,11 +81,17 @@ def place(source: VoxelSource, placement: Placement, image: Tensor, labels: Tens
         return
     region = workspace.get("region", (image.shape[0], *box.shape))
     source.read_image(box, (False, False, False), region)
+    _shift(source, region)
     if _is_scaled(placement):
         _scale_image(region, box, placement, image, workspace)
     else:
         _sample_image(region, box, lattice, image, workspace)
     _place_labels(source, placement, lattice, labels, workspace)
+
+
+def _shift(source: VoxelSource, part: Tensor) -> None:
+    for channel in source.windowed:
+        part[channel].add_(1)
 
 
 def _copy(source: VoxelSource, placement: Placement, image: Tensor, labels: Tensor) -> None:
@@ -102,6 +117,7 @@ def _copy(source: VoxelSource, placement: Placement, image: Tensor, labels: Tens
         )
     )
     source.read_image(inside, mirrored, image[:, *at])
+    _shift(source, image[:, *at])
     source.read_labels(inside, mirrored, labels[at])
 
 
@@ -145,29 +161,59 @@ def _place_labels(
         return
     numbers = workspace.get("labels", box.shape, torch.uint8)
     source.read_labels(box, (False, False, False), numbers)
-    shares = workspace.get("region", (_CLASSES, *box.shape))
-    for label in range(_CLASSES):
-        torch.eq(numbers, label + 1, out=shares[label])
-    if _is_scaled(placement):
-        along = _scale_taps(placement, part, box)
-        scaled = workspace.get("scaled", (_CLASSES, *part.shape))
-        for label in range(_CLASSES):
-            interpolate(shares[label], along, scaled[label], workspace)
-        _largest(scaled, labels[part.slices], workspace)
+    found = source.label_numbers
+    sampler = _Sampler(placement=placement, lattice=lattice, part=part, box=box, workspace=workspace)
+    if len(found) <= _TOGETHER:
+        for slab, shares in sampler.sampled(numbers, found):
+            _largest(shares, found, labels[slab.slices], workspace)
         return
-    for slab in _slabs(part, labels.device):
-        grid = lattice.grid(slab, box, workspace)
-        sampled = functional.grid_sample(shares[None], grid[None], align_corners=False)[0]
-        _largest(sampled, labels[slab.slices], workspace)
+    # Too many to hold the shares of all: the largest so far, and how much all have together.
+    best, total = workspace.get("best", part.shape).zero_(), workspace.get("total", part.shape).zero_()
+    for first in range(0, len(found), _TOGETHER):
+        some = found[first : first + _TOGETHER]
+        for slab, shares in sampler.sampled(numbers, some):
+            at = tuple(slice(a - s, b - s) for a, b, s in zip(slab.start, slab.stop, part.start, strict=True))
+            for label, share in zip(some, shares, strict=True):
+                labels[slab.slices].masked_fill_(share > best[at], label)
+                torch.maximum(best[at], share, out=best[at])
+                total[at].add_(share)
+    labels[part.slices].masked_fill_(best <= total.neg_().add_(1), 0)
 
 
-def _largest(shares: Tensor, labels: Tensor, workspace: Workspace) -> None:
-    """Give each voxel the class with the largest share; what the classes leave is background."""
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Sampler:
+    """Interpolates the shares of labels."""
+
+    placement: Placement
+    lattice: "_Lattice"
+    part: Box
+    box: Box
+    workspace: Workspace
+
+    def sampled(self, numbers: Tensor, labels: tuple[int, ...]) -> Iterator[tuple[Box, Tensor]]:
+        """Give parts of the patch, and in each the share of every label."""
+        shares = self.workspace.get("region", (len(labels), *self.box.shape))
+        for place, label in enumerate(labels):
+            torch.eq(numbers, label, out=shares[place])
+        if _is_scaled(self.placement):
+            along = _scale_taps(self.placement, self.part, self.box)
+            scaled = self.workspace.get("scaled", (len(labels), *self.part.shape))
+            for place in range(len(labels)):
+                interpolate(shares[place], along, scaled[place], self.workspace)
+            yield self.part, scaled
+            return
+        for slab in _slabs(self.part, numbers.device):
+            grid = self.lattice.grid(slab, self.box, self.workspace)
+            yield slab, functional.grid_sample(shares[None], grid[None], align_corners=False)[0]
+
+
+def _largest(shares: Tensor, numbers: tuple[int, ...], labels: Tensor, workspace: Workspace) -> None:
+    """Give each voxel the label with the largest share; what the labels leave is background."""
     largest = workspace.get("largest", tuple(labels.shape))
     torch.sum(shares, 0, out=largest)
     largest.neg_().add_(1)
-    for label, share in enumerate(shares):
-        labels.masked_fill_(share > largest, label + 1)
+    for label, share in zip(numbers, shares, strict=True):
+        labels.masked_fill_(share > largest, label)
         torch.maximum(largest, share, out=largest)
 
 

@@ -27,6 +27,16 @@ class VoxelSource(Protocol):
         """A part that holds every voxel with a label, or none if there is no such voxel."""
         ...
 
+    @property
+    def label_numbers(self) -> tuple[int, ...]:
+        """The labels that may occur, rising."""
+        ...
+
+    @property
+    def windowed(self) -> tuple[int, ...]:
+        """Numbers of the channels that are -1, not 0, where the image ends."""
+        ...
+
     def read_image(self, box: Box, mirrored: Mirrored, out: Tensor) -> None:
         """Copy a part of the image.
 
@@ -70,8 +80,18 @@ class CaseSource:
         """The smallest part that holds every voxel with a label."""
         return self.case.lesion_box
 
+    @property
+    def label_numbers(self) -> tuple[int, ...]:
+        """The labels that occur, rising."""
+        return tuple(sorted(label for label, count in self.case.counts.items() if count))
+
+    @property
+    def windowed(self) -> tuple[int, ...]:
+        """Numbers of the channels with a window that the case has."""
+        return self.case.windowed
+
     def read_image(self, box: Box, mirrored: Mirrored, out: Tensor) -> None:
-        """Copy a part of the image as z-scores; see `VoxelSource`."""
+        """Copy a part of the image as z-scores or windows; see `VoxelSource`."""
         steps = self.arrays.image[:, *_slices(box, mirrored)]
         # One pass: widen, scale, mirror and store.
         np.multiply(steps, np.float32(self.case.scale), out=out.numpy(), dtype=np.float32)
@@ -88,10 +108,12 @@ class TensorSource:
     Attributes:
         image: Float32 tensor of shape (channel, x, y, z).
         labels: Uint8 tensor of shape (x, y, z).
+        windowed: Numbers of the channels that are -1, not 0, where the image ends.
     """
 
     image: Tensor
     labels: Tensor
+    windowed: tuple[int, ...] = ()
 
     @property
     def shape(self) -> Shape:
@@ -103,6 +125,11 @@ class TensorSource:
     def lesion_box(self) -> Box | None:
         """Everything: to look for less would make a GPU wait."""
         return Box(start=(0, 0, 0), stop=self.shape)
+
+    @property
+    def label_numbers(self) -> tuple[int, ...]:
+        """All up to the largest that occurs."""
+        return tuple(range(1, int(self.labels.max()) + 1))
 
     def read_image(self, box: Box, mirrored: Mirrored, out: Tensor) -> None:
         """Copy a part of the image; see `VoxelSource`."""
@@ -127,11 +154,12 @@ def _flipped(mirrored: Mirrored, *, first: int) -> list[int]:
     return [first + axis for axis, flip in enumerate(mirrored) if flip]
 
 
-def tensor_source(image: Tensor, labels: Tensor) -> TensorSource:
+def tensor_source(image: Tensor, labels: Tensor, windowed: tuple[int, ...] = ()) -> TensorSource:
     """Return tensors as a source.
 
     Args:
         image: Float32 tensor of shape (channel, x, y, z).
         labels: Integer tensor of shape (x, y, z).
+        windowed: Numbers of the channels that are -1, not 0, where the image ends.
     """
-    return TensorSource(image=image, labels=labels.to(torch.uint8))
+    return TensorSource(image=image, labels=labels.to(torch.uint8), windowed=windowed)
