@@ -15,9 +15,9 @@ import pytest
 
 import tds_data
 from tds_data import Label, PreprocessConfig, prepare, to_canonical
+from tds_data import atomic_file as publish_module
 from tds_data._leftovers import host_tag, is_running
 from tds_data.cache import Cache, CacheConfig, build_cache, open_cache
-from tds_data.cache import _publish as publish_module
 from tds_data.cache import build as build_module
 from tds_data.cache.index import INDEX_NAME
 from tds_data.datasets import CaseEntry, Manifest, load_entry, write_manifest

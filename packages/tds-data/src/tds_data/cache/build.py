@@ -12,8 +12,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from tds_data.atomic_file import atomic_file, clear_partials, write_error
 from tds_data.box import bounding_box
-from tds_data.cache._publish import atomic_file, clear_partials, write_error
 from tds_data.cache.cached_case import CachedCase, foreground_order, read_case
 from tds_data.cache.case_file import write_case
 from tds_data.cache.config import MAX_STEP, CacheConfig, digest

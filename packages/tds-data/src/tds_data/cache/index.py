@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from tds_data.cache._publish import atomic_file
+from tds_data.atomic_file import atomic_file
 from tds_data.cache.cached_case import CachedCase, read_case
 from tds_data.cache.case_file import FORMAT_VERSIONS
 from tds_data.errors import CacheError, DamagedCache, StaleCache

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from tds_core.training.config.checks import check_positive, check_ranges
+from tds_core.training.config.checks import check_choice, check_positive, check_ranges
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,9 +97,15 @@ class BundleConfig:
         name: Name of the bundle; the run's if `None`.
         version: Its version.
         licence: SPDX identifier of the licence of the weights; what the data allow is the user's to know.
+        weights: `last`, `best` by validation score, which makes that score optimistic, or `auto`: the best of a run that
+            stops early by its score, else the last.
     """
 
     export: bool = True
     name: str | None = None
     version: str = "0.1.0"
     licence: str = "LicenseRef-unknown"
+    weights: str = "auto"
+
+    def __post_init__(self) -> None:
+        check_choice("bundle.weights", self.weights, ("auto", "best", "last"))

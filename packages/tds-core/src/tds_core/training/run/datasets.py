@@ -2,8 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tds_core.errors import ConfigError, TrainingError
@@ -22,16 +22,26 @@ class SplitDataset:
     """A data set and the side of the split that each of its cases is on.
 
     Attributes:
+        label: What it is called among several; empty if it is the only one.
         manifest: The data set.
         config: What the run was told about it.
         training: Names of the cases that are trained on, sorted.
         validation: Names of the cases that are only measured, sorted.
     """
 
+    label: str
     manifest: Manifest
     config: DatasetConfig
     training: tuple[str, ...]
     validation: tuple[str, ...]
+
+    def full_name(self, name: str) -> str:
+        """Return what a case is called in the run: `LABEL+NAME` where there are several data sets.
+
+        Args:
+            name: Its name in the manifest.
+        """
+        return f"{self.label}+{name}" if self.label else name
 
 
 def open_datasets(config: TrainingConfig, folder: Path, progress: Progress) -> tuple[SplitDataset, ...]:
@@ -47,22 +57,22 @@ def open_datasets(config: TrainingConfig, folder: Path, progress: Progress) -> t
         ConfigError: If a data set is not there, or a case that is to validate is in none.
         TrainingError: If there is nothing left to train on or to validate with.
     """
-    sources = config.data.datasets
-    if len(sources) > 1 and config.data.split.file is not None:
+    sources, split = config.data.datasets, config.data.split
+    if len(sources) > 1 and split.file is not None:
         message = f"a file of folds is for one data set; the run has {len(sources)}: leave data.split.file out"
         raise ConfigError(message)
-    manifests = [_open(source, folder, progress) for source in sources]
-    _check_names(manifests, config.data.split)
-    split = [
-        _split(manifest, source, config.data.split, progress)
-        for manifest, source in zip(manifests, sources, strict=True)
+    opened = [
+        SplitDataset(label=label, manifest=_open(source, folder, progress), config=source, training=(), validation=())
+        for label, source in zip(_labels(sources), sources, strict=True)
     ]
+    _check_names(opened, split)
+    parts = tuple(_split(part, split, progress) for part in opened)
     for side in ("training", "validation"):
-        if not any(getattr(part, side) for part in split):
-            total = sum(len(manifest.cases) for manifest in manifests)
+        if not any(getattr(part, side) for part in parts):
+            total = sum(len(part.manifest.cases) for part in parts)
             message = f"no case is left for {side}: there are {total} in all; add cases or change data.split"
             raise TrainingError(message)
-    return tuple(split)
+    return parts
 
 
 def data_digest(datasets: tuple[SplitDataset, ...]) -> str:
@@ -100,31 +110,37 @@ def _phantoms(source: DatasetConfig, folder: Path, progress: Progress) -> Manife
     return write_phantoms(target, wanted, progress=progress)
 
 
-def _check_names(manifests: list[Manifest], split: SplitConfig) -> None:
-    names = [case.name for manifest in manifests for case in manifest.cases]
-    absent = sorted(set(split.names) - set(names))
+def _labels(sources: Sequence[DatasetConfig]) -> list[str]:
+    """Return a name for each data set, different ones; none is needed for a single one."""
+    if len(sources) == 1:
+        return [""]
+    names = ["phantoms" if source.path is None else source.path.stem.replace("+", "-") for source in sources]
+    return [f"{name}-{number}" if names.count(name) > 1 else name for number, name in enumerate(names)]
+
+
+def _check_names(parts: Sequence[SplitDataset], split: SplitConfig) -> None:
+    known = {part.full_name(case.name) for part in parts for case in part.manifest.cases}
+    absent = sorted(set(split.names) - known)
     if absent:
-        message = f"no case is called {', '.join(absent)}: a misspelt validation case would be trained on"
-        raise ConfigError(message)
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
+        example = min(known, default="")
         message = (
-            f"case {twice[0]!r} is in two data sets; name each once, so that it cannot be on both sides of the split"
+            f"no case is called {', '.join(absent)}, and a misspelt validation case would be trained on; "
+            f"names look like {example!r}"
         )
         raise ConfigError(message)
 
 
-def _split(manifest: Manifest, source: DatasetConfig, split: SplitConfig, progress: Progress) -> SplitDataset:
-    labelled = {case.name for case in manifest.cases if case.mask is not None}
+def _split(part: SplitDataset, split: SplitConfig, progress: Progress) -> SplitDataset:
+    cases = part.manifest.cases
+    labelled = {case.name for case in cases if case.mask is not None}
     if split.names:
-        patients = {case.patient for case in manifest.cases if case.name in split.names}
-        validation = set(split.names) & labelled
-        training = {case.name for case in manifest.cases if case.patient not in patients} & labelled
+        chosen = {case.name for case in cases if part.full_name(case.name) in split.names}
+        patients = {case.patient for case in cases if case.name in chosen}
+        validation = chosen & labelled
+        training = {case.name for case in cases if case.patient not in patients} & labelled
     else:
-        validation, training = _fold(manifest, split, progress)
-    return SplitDataset(
-        manifest=manifest, config=source, training=tuple(sorted(training)), validation=tuple(sorted(validation))
-    )
+        validation, training = _fold(part.manifest, split, progress)
+    return replace(part, training=tuple(sorted(training)), validation=tuple(sorted(validation)))
 
 
 def _fold(manifest: Manifest, split: SplitConfig, progress: Progress) -> tuple[set[str], set[str]]:

@@ -26,6 +26,15 @@ def with_absolute_paths(config: TrainingConfig, base: Path) -> TrainingConfig:
             split=replace(split, file=place(split.file)),
             cache=place(data.cache),
         ),
-        network=replace(config.network, weights=place(config.network.weights)),
+        network=replace(config.network, weights=place(config.network.weights), options=_options(config, base)),
         plan=place(config.plan),
     )
+
+
+def _options(config: TrainingConfig, base: Path) -> dict[str, object]:
+    """Return the network's options; the architecture of `dints` may be a file."""
+    options = dict(config.network.options)
+    named = options.get("architecture")
+    if isinstance(named, str):
+        options["architecture"] = str((base / named).resolve())
+    return options

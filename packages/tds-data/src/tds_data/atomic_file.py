@@ -47,6 +47,20 @@ def atomic_file(path: Path) -> Iterator[IO[bytes]]:
         raise write_error(path, error) from error
 
 
+def write_text(path: Path, text: str) -> None:
+    """Write a text file in UTF-8, whole or not at all.
+
+    Args:
+        path: Target; an existing file is replaced.
+        text: What it is to hold; line breaks are written as they are.
+
+    Raises:
+        VolumeWriteError: If it cannot be written, or the disk is full.
+    """
+    with atomic_file(path) as file:
+        file.write(text.encode("utf-8", errors="backslashreplace"))
+
+
 def clear_partials(folder: Path) -> None:
     """Remove what runs on this machine that no longer exist have left half-written.
 
@@ -62,7 +76,7 @@ def clear_partials(folder: Path) -> None:
 
 
 def write_error(path: Path, error: OSError) -> VolumeWriteError:
-    """Return the error to raise where a cache cannot be written.
+    """Return the error to raise where something cannot be written.
 
     Args:
         path: What was to be written.
