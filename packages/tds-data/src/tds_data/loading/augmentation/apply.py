@@ -210,7 +210,8 @@ def _run(
 
 
 def _source(patch: Patch) -> TensorSource:
-    return tensor_source(patch.image, patch.labels, patch.windowed)
+    there = tuple(channel for channel in patch.windowed if bool(patch.image[channel].any()))
+    return tensor_source(patch.image, patch.labels, there)
 
 
 def _head(image: Tensor, channels: Sequence[int], workspace: Workspace) -> Tensor:
