@@ -120,9 +120,9 @@ def test_manifest_that_cannot_be_read_is_refused(bundle_copy: Path, text: str) -
 
 
 def test_later_format_is_incompatible_whatever_else_it_holds(bundle_copy: Path) -> None:
-    text = '{"format": 2, "parts": []}'
+    text = '{"format": 3, "parts": []}'
     (bundle_copy / MANIFEST_NAME).write_text(text, encoding="utf-8")
-    with pytest.raises(BundleIncompatible, match="has format 2; this version of tds-core reads format 1"):
+    with pytest.raises(BundleIncompatible, match="has format 3; this version of tds-core reads formats 1 and 2"):
         load_bundle(bundle_copy, trusted=[hashlib.sha256(text.encode()).hexdigest()])
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from tds_core.api import TumorDetector, TumorSegmenter, quick_detect
     from tds_core.bundle import Bundle, load_bundle
-    from tds_core.engine import Engine, open_engine
+    from tds_core.engine import Engine, Ensemble, open_engine, open_model
     from tds_core.errors import (
         BundleAltered,
         BundleIncompatible,
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from tds_core.inference import InferenceOptions, Segmentation, segment
     from tds_core.lesions import find_lesions
     from tds_core.metrics import dice, hd95_mm
+    from tds_core.prediction import predict
 
 __all__ = [
     "Bundle",
@@ -42,6 +43,7 @@ __all__ = [
     "CoreError",
     "DeviceUnavailable",
     "Engine",
+    "Ensemble",
     "EvaluationError",
     "InferenceOptions",
     "MissingDependency",
@@ -57,6 +59,8 @@ __all__ = [
     "hd95_mm",
     "load_bundle",
     "open_engine",
+    "open_model",
+    "predict",
     "quick_detect",
     "segment",
     "verify_golden",
@@ -65,7 +69,7 @@ __all__ = [
 _HOMES: Final = {
     "api": ("TumorDetector", "TumorSegmenter", "quick_detect"),
     "bundle": ("Bundle", "load_bundle"),
-    "engine": ("Engine", "open_engine"),
+    "engine": ("Engine", "Ensemble", "open_engine", "open_model"),
     "errors": (
         "BundleAltered",
         "BundleIncompatible",
@@ -85,6 +89,7 @@ _HOMES: Final = {
     "inference": ("InferenceOptions", "Segmentation", "segment"),
     "lesions": ("find_lesions",),
     "metrics": ("dice", "hd95_mm"),
+    "prediction": ("predict",),
 }
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from tds_core.bundle import load_bundle
-from tds_core.engine import open_engine
+from tds_core.engine import open_model
 from tds_core.inference import InferenceOptions, Segmentation, segment
 from tds_data.case import Case
 from tds_data.discover import discover
@@ -35,7 +35,7 @@ class TumorDetector:
         self, model_path: str | Path | None = None, device: str = "cpu", *, trusted: Collection[str] = ()
     ) -> None:
         self.bundle = load_bundle(None if model_path is None else Path(model_path), trusted=trusted)
-        self._engine = open_engine(self.bundle.graph, device=device)
+        self._engine = open_model(self.bundle, device=device)
 
     def predict(
         self, path: str | Path, *, reference: str | Path | None = None, modality: Modality | None = None

@@ -1,7 +1,8 @@
 """Model bundles: folders that say everything about a model, and are refused when anything in them changed.
 
 A bundle holds `bundle.yaml`, `weights.safetensors`, `model.onnx` (a graph whose tensors lie in the weights file),
-`MODEL_CARD.md`, `golden.npz` and `manifest.json`, which lists the SHA-256 of each of them. The SHA-256 of the manifest
+`MODEL_CARD.md`, `golden.npz` and `manifest.json`, which lists the SHA-256 of each of them; an ensemble holds more
+graphs and weights. The SHA-256 of the manifest
 is the bundle's identity. The default bundle's identity is pinned in this package; any other bundle is loaded only when
 the caller names its identity as trusted.
 """
@@ -9,62 +10,56 @@ the caller names its identity as trusted.
 import hashlib
 import json
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any, Final
 
 import yaml
 
 from tds_core._pinned import DEFAULT_BUNDLE_SHA256
+from tds_core.description import (
+    GRAPH_NAME,
+    WEIGHTS_NAME,
+    Member,
+    NetworkUse,
+    PostprocessConfig,
+    read_postprocess,
+    read_preprocess,
+    read_use,
+)
 from tds_core.errors import BundleAltered, BundleIncompatible, BundleNotFound, BundleUntrusted
 from tds_data.preprocess import PreprocessConfig
 from tds_data.report import ModelIdentity
-from tds_data.vocabulary import REGIONS, Modality, Region
+from tds_data.vocabulary import Modality
 
-FORMAT: Final = 1
-"""Version of the bundle format that this package reads and writes."""
+__all__ = [
+    "CARD_NAME",
+    "DEFAULT_BUNDLE",
+    "DESCRIPTION_NAME",
+    "FORMATS",
+    "GOLDEN_NAME",
+    "GRAPH_NAME",
+    "MANIFEST_NAME",
+    "WEIGHTS_NAME",
+    "Bundle",
+    "Member",
+    "NetworkUse",
+    "PostprocessConfig",
+    "load_bundle",
+    "write_manifest",
+]
+
+FORMATS: Final = (1, 2)
+"""Versions of the bundle format that this package reads: that of the shipped bundle, and that of all others."""
 
 MANIFEST_NAME: Final = "manifest.json"
 DESCRIPTION_NAME: Final = "bundle.yaml"
-GRAPH_NAME: Final = "model.onnx"
-WEIGHTS_NAME: Final = "weights.safetensors"
 GOLDEN_NAME: Final = "golden.npz"
 CARD_NAME: Final = "MODEL_CARD.md"
 DEFAULT_BUNDLE: Final = Path(__file__).parent / "bundles" / "default"
 """Where the bundle that ships with this package lies."""
 
 _REQUIRED: Final = (DESCRIPTION_NAME, GRAPH_NAME, WEIGHTS_NAME, GOLDEN_NAME, CARD_NAME)
-_AXES: Final = (0, 1, 2)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PostprocessConfig:
-    """How probabilities become a mask.
-
-    Attributes:
-        thresholds: Smallest probability that counts as inside, per region.
-        min_lesion_ml: Lesions smaller than this are dropped, millilitres.
-        mirror: Axes (0 x, 1 y, 2 z) that are mirrored in turn; predictions of all combinations are averaged.
-
-    Raises:
-        BundleIncompatible: If a threshold is missing or a value is out of range.
-    """
-
-    thresholds: Mapping[Region, float]
-    min_lesion_ml: float
-    mirror: tuple[int, ...] = ()
-
-    def __post_init__(self) -> None:
-        for region in REGIONS:
-            if not 0.0 <= self.thresholds.get(region, -1.0) <= 1.0:
-                message = f"the bundle needs a threshold between 0 and 1 for {region}; it has {dict(self.thresholds)}"
-                raise BundleIncompatible(message)
-        if not self.min_lesion_ml >= 0.0:
-            message = f"the bundle drops lesions below {self.min_lesion_ml} mL; that must be 0 or more"
-            raise BundleIncompatible(message)
-        if len(set(self.mirror)) < len(self.mirror) or not set(self.mirror) <= set(_AXES):
-            message = f"the bundle mirrors axes {self.mirror}; they must be different ones of {_AXES}"
-            raise BundleIncompatible(message)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +75,7 @@ class Bundle:
         reliable_with: The model was measured to work only where at least one of these sequences is present; empty
             when it needs none in particular.
         description: The whole of `bundle.yaml`.
+        use: How its networks are run.
     """
 
     folder: Path
@@ -89,11 +85,12 @@ class Bundle:
     golden_sha256: str
     reliable_with: tuple[Modality, ...]
     description: Mapping[str, object]
+    use: NetworkUse = field(default_factory=NetworkUse)
 
     @property
     def graph(self) -> Path:
-        """The ONNX graph."""
-        return self.folder / GRAPH_NAME
+        """The ONNX graph; the first one of an ensemble."""
+        return self.folder / self.use.members[0].graph
 
 
 def load_bundle(path: Path | None = None, *, trusted: Collection[str] = ()) -> Bundle:
@@ -119,25 +116,27 @@ def load_bundle(path: Path | None = None, *, trusted: Collection[str] = ()) -> B
         raise BundleAltered(MANIFEST_NAME, f"its hash is {sha256[:12]}…, pinned is {DEFAULT_BUNDLE_SHA256[:12]}…")
     if sha256 not in {DEFAULT_BUNDLE_SHA256, *(t.lower() for t in trusted)}:
         raise BundleUntrusted(folder, sha256)
-    _check_files(folder, manifest)
-    return _describe(folder, sha256)
+    version = _check_files(folder, manifest)
+    return _describe(folder, sha256, version)
 
 
-def write_manifest(folder: Path) -> str:
+def write_manifest(folder: Path, *, version: int = FORMATS[0]) -> str:
     """Write the manifest over a bundle's files and return its SHA-256, the bundle's identity.
 
     Args:
         folder: The bundle; every file in it but the manifest is listed, and there are no folders in it.
+        version: One of `FORMATS`.
     """
     paths = sorted(p for p in folder.iterdir() if p.name != MANIFEST_NAME)
     files = {p.name: {"sha256": _hash(p), "bytes": p.stat().st_size} for p in paths}
-    text = json.dumps({"format": FORMAT, "files": files}, indent=2) + "\n"
+    text = json.dumps({"format": version, "files": files}, indent=2) + "\n"
     (folder / MANIFEST_NAME).write_bytes(text.encode())
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _check_files(folder: Path, manifest: bytes) -> None:
-    hashes = _read_manifest(manifest)
+def _check_files(folder: Path, manifest: bytes) -> int:
+    """Compare every file with the manifest, and return the format that it says."""
+    version, hashes = _read_manifest(manifest)
     for required in _REQUIRED:
         if required not in hashes:
             raise BundleAltered(required, "the manifest does not list it")
@@ -151,29 +150,31 @@ def _check_files(folder: Path, manifest: bytes) -> None:
             raise BundleAltered(name, "the file is missing or cannot be read") from error
         if actual != expected:
             raise BundleAltered(name, f"its hash is {actual[:12]}…, the manifest says {expected[:12]}…")
+    return version
 
 
-def _read_manifest(manifest: bytes) -> dict[str, str]:
-    """Return the expected hash of each file, by its name."""
+def _read_manifest(manifest: bytes) -> tuple[int, dict[str, str]]:
+    """Return the format and the expected hash of each file, by its name."""
     try:
         document = json.loads(manifest)
         version = document["format"]
-        files = document["files"] if version == FORMAT else {}
+        files = document["files"] if version in FORMATS else {}
         hashes = {str(name): str(entry["sha256"]) for name, entry in files.items()}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise BundleAltered(MANIFEST_NAME, "it cannot be read") from error
-    if version != FORMAT:
-        message = f"the bundle has format {version}; this version of tds-core reads format {FORMAT}"
+    if version not in FORMATS:
+        known = " and ".join(map(str, FORMATS))
+        message = f"the bundle has format {version}; this version of tds-core reads formats {known}"
         raise BundleIncompatible(message)
     if any(name != PurePosixPath(name).name or name != PureWindowsPath(name).name for name in hashes):
         raise BundleAltered(MANIFEST_NAME, "it names a file outside the bundle")
-    return hashes
+    return version, hashes
 
 
-def _describe(folder: Path, sha256: str) -> Bundle:
+def _describe(folder: Path, sha256: str, version: int) -> Bundle:
     try:
         document = yaml.safe_load((folder / DESCRIPTION_NAME).read_text(encoding="utf-8"))
-        return _from_description(folder, sha256, document)
+        return _from_description(folder, sha256, document, version)
     except BundleIncompatible:
         raise
     except (KeyError, TypeError, ValueError, AttributeError, yaml.YAMLError) as error:
@@ -181,11 +182,15 @@ def _describe(folder: Path, sha256: str) -> Bundle:
         raise BundleIncompatible(message) from error
 
 
-def _from_description(folder: Path, sha256: str, document: Mapping[str, Any]) -> Bundle:
-    if tuple(document["regions"]) != REGIONS:
-        message = f"the bundle predicts {document['regions']}; this version needs {list(REGIONS)} in that order"
+def _from_description(folder: Path, sha256: str, document: Mapping[str, Any], version: int) -> Bundle:
+    if document["format"] != version:
+        message = f"{DESCRIPTION_NAME} has format {document['format']}, {MANIFEST_NAME} has {version}"
         raise BundleIncompatible(message)
-    before, after = document["preprocessing"], document["postprocessing"]
+    use = read_use(document)
+    absent = [member.graph for member in use.members if not _is_in(folder, member.graph)]
+    if absent:
+        message = f"{DESCRIPTION_NAME} names the graph {absent[0]!r}, which is not in the bundle"
+        raise BundleIncompatible(message)
     return Bundle(
         folder=folder,
         identity=ModelIdentity(
@@ -195,20 +200,18 @@ def _from_description(folder: Path, sha256: str, document: Mapping[str, Any]) ->
             architecture=document["architecture"]["name"],
             licence=document["licence"],
         ),
-        preprocess=PreprocessConfig(
-            modalities=tuple(Modality(m) for m in document["modalities"]),
-            spacing_mm=float(before["spacing_mm"]),
-            clip=float(before["clip"]),
-        ),
-        postprocess=PostprocessConfig(
-            thresholds={Region(k): float(v) for k, v in after["thresholds"].items()},
-            min_lesion_ml=float(after["min_lesion_ml"]),
-            mirror=tuple(int(a) for a in after["mirror"]),
-        ),
+        preprocess=read_preprocess(document, use),
+        postprocess=read_postprocess(document, use.task),
         golden_sha256=str(document["golden"]["sha256"]),
         reliable_with=tuple(Modality(m) for m in document.get("reliable_with", ())),
         description=document,
+        use=use,
     )
+
+
+def _is_in(folder: Path, name: str) -> bool:
+    """Return whether a file lies in the bundle itself, where the manifest lists every file."""
+    return name == PurePosixPath(name).name == PureWindowsPath(name).name and (folder / name).is_file()
 
 
 def _hash(path: Path) -> str:

@@ -1,13 +1,15 @@
 """The line between the pipeline and what runs a network."""
 
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-MULTIPLE: Final = 8
-"""Spatial axes of an engine's input are multiples of this many voxels."""
+from tds_core.bundle import Bundle
 
 DEVICES: Final = ("cpu", "gpu", "auto")
 """The devices that `open_engine` understands; which of them exist depends on the machine."""
@@ -17,12 +19,37 @@ class Engine(Protocol):
     """Runs one network; safe to call again and again with different shapes, from one thread at a time."""
 
     def infer(self, tensor: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return logits of shape (batch, 3, x, y, z).
+        """Return logits of shape (batch, output, x, y, z).
 
         Args:
-            tensor: Float32 array of shape (batch, channel, x, y, z); x, y and z are multiples of `MULTIPLE`.
+            tensor: Float32 array of shape (batch, channel, x, y, z); x, y and z are what the bundle's windows allow.
         """
         ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ensemble:
+    """Several networks whose probabilities are averaged, each opened when its turn comes.
+
+    Attributes:
+        graphs: Their ONNX files.
+        shares: How much each counts; they add up to 1.
+        device: One of `DEVICES`.
+        threads: Threads to use; all cores of the process if `None`.
+    """
+
+    graphs: tuple[Path, ...]
+    shares: tuple[float, ...]
+    device: str = "cpu"
+    threads: int | None = None
+
+    def members(self) -> Iterator[tuple[Callable[[], Engine], float]]:
+        """Return what opens each network, and how much it counts.
+
+        Let one engine go before the next is opened: then no more than one of them takes memory.
+        """
+        for graph, share in zip(self.graphs, self.shares, strict=True):
+            yield partial(open_engine, graph, device=self.device, threads=self.threads), share
 
 
 def open_engine(graph: Path, *, device: str = "cpu", threads: int | None = None) -> Engine:
@@ -42,14 +69,24 @@ def open_engine(graph: Path, *, device: str = "cpu", threads: int | None = None)
     return OpenVinoEngine(graph, device=device, threads=threads)
 
 
-def padded_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Return a spatial shape rounded up to what engines take.
+def open_model(bundle: Bundle, *, device: str = "cpu", threads: int | None = None) -> Engine | Ensemble:
+    """Return what runs a bundle: an engine that is ready, or an ensemble whose members are opened when it runs.
 
     Args:
-        shape: Voxels along each axis.
+        bundle: The model.
+        device: One of `DEVICES`.
+        threads: Threads to use; all cores of the process if `None`.
 
-    Examples:
-        >>> padded_shape((68, 80, 1))
-        (72, 80, 8)
+    Raises:
+        DeviceUnavailable: If there is no such device.
+        BundleIncompatible: If the graph cannot be read.
     """
-    return tuple(n + -n % MULTIPLE for n in shape)
+    members = bundle.use.members
+    if len(members) == 1:
+        return open_engine(bundle.graph, device=device, threads=threads)
+    return Ensemble(
+        graphs=tuple(bundle.folder / member.graph for member in members),
+        shares=tuple(member.share for member in members),
+        device=device,
+        threads=threads,
+    )

@@ -8,13 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tds_core.bundle import GOLDEN_NAME, Bundle
-from tds_core.engine import Engine
+from tds_core.engine import Engine, Ensemble
 from tds_core.errors import BundleAltered
-from tds_core.inference import coarse_labels, predict
-from tds_data.vocabulary import REGIONS
+from tds_core.prediction import coarse_labels, predict
 
 SURE: Final = 0.02
 """Voxels whose probability lies closer than this to a threshold are left out of the hash: rounding may move them."""
+
+
+_STEPS: Final = 255
+_MOST_KEPT: Final = 48
 
 
 def golden_hash(labels: NDArray[np.uint8], sure: NDArray[np.bool_]) -> str:
@@ -28,7 +31,7 @@ def golden_hash(labels: NDArray[np.uint8], sure: NDArray[np.bool_]) -> str:
 
 
 def run_golden(
-    bundle: Bundle, engine: Engine, image: NDArray[np.int8], scale: float
+    bundle: Bundle, engine: Engine | Ensemble, image: NDArray[np.int8], scale: float
 ) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
     """Return the mask of the golden image and where it is sure.
 
@@ -38,29 +41,69 @@ def run_golden(
         image: Int8 array of shape (channel, x, y, z).
         scale: Z-score of one step of the image.
     """
-    probabilities = predict(engine, image.astype(np.float32) * np.float32(scale))
-    limits = np.array([bundle.postprocess.thresholds[r] for r in REGIONS], dtype=np.float32)[:, None, None, None]
-    sure = (np.abs(probabilities - limits) >= SURE).all(axis=0)
-    return coarse_labels(probabilities, bundle), sure
+    return _labels(bundle, golden_probabilities(bundle, engine, image, scale))
 
 
-def verify_golden(bundle: Bundle, engine: Engine) -> None:
-    """Check that a model gives the mask that it gave when it was packed.
+def golden_probabilities(
+    bundle: Bundle, engine: Engine | Ensemble, image: NDArray[np.int8], scale: float
+) -> NDArray[np.float32]:
+    """Return the probabilities of each region in the golden image, without mirroring.
+
+    Args:
+        bundle: The model.
+        engine: Runs it.
+        image: Int8 array of shape (channel, x, y, z).
+        scale: Z-score of one step of the image.
+    """
+    return predict(engine, image.astype(np.float32) * np.float32(scale), use=bundle.use)
+
+
+def packed_probabilities(probabilities: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Return what a golden case keeps of probabilities: few of them along each axis, in steps of 1/255.
+
+    Args:
+        probabilities: Float32 array of shape (region, x, y, z).
+    """
+    x, y, z = (slice(None, None, -(-n // _MOST_KEPT)) for n in probabilities.shape[1:])
+    return np.rint(probabilities[:, x, y, z] * _STEPS).astype(np.uint8)
+
+
+def verify_golden(bundle: Bundle, engine: Engine | Ensemble) -> None:
+    """Check that a model gives what it gave when it was packed: the mask, and where they are kept the probabilities.
 
     Args:
         bundle: The model.
         engine: Runs it.
 
     Raises:
-        BundleAltered: If the mask differs: another model, or a runtime that computes something else.
+        BundleAltered: If the result differs: another model, or a runtime that computes something else.
     """
     try:
         with (bundle.folder / GOLDEN_NAME).open("rb") as file, np.load(file, allow_pickle=False) as archive:
             image, scale, sure = archive["image"], float(archive["scale"]), archive["sure"]
+            kept = archive.get("probabilities")
     except (OSError, EOFError, ValueError, TypeError, KeyError, BadZipFile) as error:
         raise BundleAltered(GOLDEN_NAME, "it holds no golden case that can be read") from error
-    labels, _ = run_golden(bundle, engine, image, scale)
+    probabilities = golden_probabilities(bundle, engine, image, scale)
+    labels, _ = _labels(bundle, probabilities)
     expected = bundle.golden_sha256
     actual = golden_hash(labels, sure)
     if actual != expected:
         raise BundleAltered(GOLDEN_NAME, f"the model gives mask {actual[:12]}…, expected {expected[:12]}…")
+    if kept is not None:
+        _compare(packed_probabilities(probabilities), kept)
+
+
+def _labels(bundle: Bundle, probabilities: NDArray[np.float32]) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    regions, thresholds = bundle.use.task.regions, bundle.postprocess.thresholds
+    limits = np.array([thresholds[r] for r in regions], dtype=np.float32)[:, None, None, None]
+    sure: NDArray[np.bool_] = (np.abs(probabilities - limits) >= SURE).all(axis=0)
+    return coarse_labels(probabilities, bundle), sure
+
+
+def _compare(found: NDArray[np.uint8], kept: NDArray[np.uint8]) -> None:
+    if found.shape != kept.shape:
+        raise BundleAltered(GOLDEN_NAME, f"it keeps probabilities of shape {kept.shape}, the model gives {found.shape}")
+    furthest = int(np.abs(found.astype(np.int16) - kept).max()) / _STEPS
+    if furthest > SURE:
+        raise BundleAltered(GOLDEN_NAME, f"the model's probabilities differ by up to {furthest:.3f} from those kept")

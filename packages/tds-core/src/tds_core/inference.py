@@ -1,6 +1,5 @@
 """From a case to a mask and a report."""
 
-import itertools
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,17 +9,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tds_core.bundle import Bundle, load_bundle
-from tds_core.engine import Engine, open_engine, padded_shape
+from tds_core.engine import Engine, Ensemble, open_model
+from tds_core.errors import BundleIncompatible
 from tds_core.lesions import drop_small_lesions, find_lesions, region_volumes_ml
 from tds_core.memory import check_memory
 from tds_core.metrics import region_dice
+from tds_core.prediction import coarse_labels, predict
+from tds_core.regions import paint_regions
 from tds_data.case import Case
 from tds_data.errors import SequenceNotFound, VoxelError
-from tds_data.preprocess import Prepared, prepare, region_labels, restore
+from tds_data.preprocess import Prepared, prepare, restore
 from tds_data.quality import check_case, refuse_errors
 from tds_data.report import LesionReport, QualityFlag, Severity
-from tds_data.vocabulary import REGIONS
 from tds_data.volume import Volume
+
+__all__ = ["InferenceOptions", "ProgressCallback", "Segmentation", "coarse_labels", "predict", "segment"]
 
 ProgressCallback = Callable[[str], None]
 """Called with the name of each stage as it begins."""
@@ -76,7 +79,7 @@ def segment(
     case: Case,
     *,
     bundle: Bundle | None = None,
-    engine: Engine | None = None,
+    engine: Engine | Ensemble | None = None,
     options: InferenceOptions | None = None,
 ) -> Segmentation:
     """Return the tumour found in a case.
@@ -84,14 +87,14 @@ def segment(
     Args:
         case: Registered, skull-stripped sequences on one grid; any non-empty subset.
         bundle: The model; the one that ships with this package if `None`.
-        engine: Runs the bundle's graph; OpenVINO if `None`. Pass one to keep it warm over many cases.
+        engine: Runs the bundle's networks; OpenVINO if `None`. Pass one to keep it warm over many cases.
         options: How to run.
 
     Raises:
         SequenceNotFound: If the model knows none of the sequences (from tds_data).
         VoxelError: If the network's output is not finite (from tds_data).
         RefusedStudy: If the quality gate refuses the study (from tds_data).
-        ModelError: If the model is missing, altered or cannot be run.
+        ModelError: If the model is missing, altered, for another task or cannot be run.
         OutOfMemory: If the study would not fit into memory.
     """
     options = options or InferenceOptions()
@@ -101,13 +104,14 @@ def segment(
         refuse_errors(flags)
     with watch.stage("model"):
         bundle = bundle or load_bundle()
-        engine = engine or open_engine(bundle.graph, device=options.device)
+        _refuse_other_tasks(bundle)
+        engine = engine or open_model(bundle, device=options.device)
     flags = (*flags, *_sequence_flags(case, bundle))
     with watch.stage("preprocess"):
         prepared = prepare(case, bundle.preprocess)
-        check_memory(case, prepared, options.max_bytes)
+        check_memory(case, prepared, options.max_bytes, bundle.use)
     with watch.stage("infer"):
-        probabilities = predict(engine, prepared.tensor, bundle.postprocess.mirror)
+        probabilities = predict(engine, prepared.tensor, bundle.postprocess.mirror, use=bundle.use)
     with watch.stage("restore"):
         labels = _labels(probabilities, prepared, bundle)
         mask = Volume(labels, case.grid.ras_from_voxel)
@@ -116,36 +120,15 @@ def segment(
     return Segmentation(case=case, mask=mask, report=replace(report, timings_s=watch.seconds))
 
 
-def predict(engine: Engine, tensor: NDArray[np.float32], mirror: tuple[int, ...] = ()) -> NDArray[np.float32]:
-    """Return probabilities of shape (3, x, y, z), averaged over mirrored copies of the input.
-
-    Args:
-        engine: Runs the network.
-        tensor: Float32 array of shape (channel, x, y, z).
-        mirror: Axes that are mirrored in turn, in all combinations.
-    """
-    shape = tensor.shape[1:]
-    padded = np.pad(tensor, [(0, 0), *((0, p - n) for n, p in zip(shape, padded_shape(shape), strict=True))])
-    total = np.zeros((len(REGIONS), *padded.shape[1:]), dtype=np.float32)
-    flips = [flip for size in range(len(mirror) + 1) for flip in itertools.combinations(mirror, size)]
-    for flip in flips:
-        axes = tuple(axis + 1 for axis in flip)
-        logits = engine.infer(np.ascontiguousarray(np.flip(padded, axes))[None])[0]
-        total += np.flip(_sigmoid(logits), axes)
-    total /= len(flips)
-    x, y, z = shape
-    return total[:, :x, :y, :z]
-
-
-def coarse_labels(probabilities: NDArray[np.float32], bundle: Bundle) -> NDArray[np.uint8]:
-    """Return the label map of probabilities on the network's own grid.
-
-    Args:
-        probabilities: Float32 array of shape (3, x, y, z).
-        bundle: Holds the thresholds.
-    """
-    thresholds = bundle.postprocess.thresholds
-    return region_labels({r: p >= thresholds[r] for r, p in zip(REGIONS, probabilities, strict=True)})
+def _refuse_other_tasks(bundle: Bundle) -> None:
+    task = bundle.use.task
+    if not bundle.use.is_brain_tumour:
+        message = (
+            f"the model {bundle.identity.name!r} is for the task {task.name!r} ({', '.join(task.regions)} in "
+            f"{', '.join(task.channels)}); studies are segmented by models for brain tumours only. From Python, "
+            "tds_core.inference.predict runs it on a preprocessed tensor"
+        )
+        raise BundleIncompatible(message)
 
 
 def _sequence_flags(case: Case, bundle: Bundle) -> tuple[QualityFlag, ...]:
@@ -166,9 +149,9 @@ def _labels(probabilities: NDArray[np.float32], prepared: Prepared, bundle: Bund
     if not np.isfinite(probabilities).all():
         message = "the network's output is not finite, so there is no mask; check the images for extreme values"
         raise VoxelError(message)
-    thresholds = bundle.postprocess.thresholds
-    masks = {r: restore(p, prepared) >= thresholds[r] for r, p in zip(REGIONS, probabilities, strict=True)}
-    labels = region_labels(masks)
+    task, thresholds = bundle.use.task, bundle.postprocess.thresholds
+    masks = {r: restore(p, prepared) >= thresholds[r] for r, p in zip(task.regions, probabilities, strict=True)}
+    labels = paint_regions(masks, task)
     return drop_small_lesions(labels, bundle.postprocess.min_lesion_ml / prepared.grid.voxel_volume_ml)
 
 
@@ -184,11 +167,3 @@ def _report(case: Case, mask: Volume, flags: tuple[QualityFlag, ...], bundle: Bu
         dice=dice,
         phantom=phantom,
     )
-
-
-def _sigmoid(logits: NDArray[np.float32]) -> NDArray[np.float32]:
-    # tanh neither overflows nor branches.
-    result: NDArray[np.float32] = np.tanh(logits * np.float32(0.5))
-    result += 1
-    result *= np.float32(0.5)
-    return result

@@ -1,32 +1,41 @@
 """How much memory a study needs and how much there is."""
 
+import math
 import os
 from pathlib import Path
 from typing import Final
 
-from tds_core.engine import padded_shape
+from tds_core.description import NetworkUse
 from tds_core.errors import OutOfMemory
+from tds_core.windows import lay_windows
 from tds_data.case import Case
 from tds_data.preprocess import Prepared
 
 # Peaks measured on Linux with OpenVINO 2025 on two cores and a SegResNet of 16 filters, each with a margin of a fifth.
 _RUNTIME_BYTES: Final = 224 * 1024**2
-_BYTES_PER_NETWORK_VOXEL: Final = 360
 _BYTES_PER_STUDY_VOXEL: Final = 20
+_BYTES_PER_NUMBER: Final = 4
 
 _MEMINFO: Final = Path("/proc/meminfo")
 _CONTROL_GROUP: Final = Path("/sys/fs/cgroup")
 
 
-def needed_bytes(case: Case, prepared: Prepared) -> int:
+def needed_bytes(case: Case, prepared: Prepared, use: NetworkUse | None = None) -> int:
     """Return an estimate of what segmenting a case takes beyond its images, in bytes.
 
     Args:
         case: The case.
         prepared: Its network view.
+        use: How the networks are run; whole, as the shipped one is, if `None`.
     """
-    x, y, z = padded_shape(prepared.tensor.shape[1:])
-    network = x * y * z * _BYTES_PER_NETWORK_VOXEL
+    use = use or NetworkUse()
+    x, y, z = prepared.tensor.shape[1:]
+    layout = lay_windows((x, y, z), use.windows)
+    network = math.prod(layout.window) * use.bytes_per_voxel
+    if len(layout.starts) > 1:
+        # Beside one window: the padded tensor, its logits, their weights, probabilities of one copy and of all.
+        numbers = len(use.task.channels) + use.outputs + 1 + 2 * len(use.task.regions)
+        network += math.prod(layout.padded) * numbers * _BYTES_PER_NUMBER
     return _RUNTIME_BYTES + network + case.grid.voxels.size * _BYTES_PER_STUDY_VOXEL
 
 
@@ -39,18 +48,19 @@ def available_bytes() -> int | None:
     return min(left, default=None)
 
 
-def check_memory(case: Case, prepared: Prepared, max_bytes: int | None) -> None:
+def check_memory(case: Case, prepared: Prepared, max_bytes: int | None, use: NetworkUse | None = None) -> None:
     """Refuse a study that would not fit, before the network runs.
 
     Args:
         case: The case.
         prepared: Its network view.
         max_bytes: The caller's own limit on this step, if any.
+        use: How the networks are run; whole, as the shipped one is, if `None`.
 
     Raises:
         OutOfMemory: If the estimate is above the limit or above what is available.
     """
-    needed = needed_bytes(case, prepared)
+    needed = needed_bytes(case, prepared, use)
     limits = [n for n in (max_bytes, available_bytes()) if n is not None]
     limit = min(limits, default=needed)
     if needed > limit:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, get_args, get_origin, get
 
 import yaml
 
-from tds_core.engine import MULTIPLE
 from tds_core.errors import ConfigError
+from tds_core.windows import MULTIPLE
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance

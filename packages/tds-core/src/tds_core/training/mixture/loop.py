@@ -20,12 +20,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset
 
-from tds_core.engine import MULTIPLE
 from tds_core.training.mixture.augment import Sources, draw_patch
 from tds_core.training.mixture.checkpoint import load_checkpoint, save_checkpoint
 from tds_core.training.mixture.config import OptimiserConfig, SamplingConfig, TrainingConfig
 from tds_core.training.mixture.network import build_network
 from tds_core.training.mixture.samples import Sample
+from tds_core.windows import MULTIPLE
 
 _EPS: Final = 1e-6
 _INSIDE: Final = 0.5
