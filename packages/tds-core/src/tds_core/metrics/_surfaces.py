@@ -1,13 +1,26 @@
 """Surfaces of two masks, and how far each point of one is from the other."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from tds_core.metrics._nearest import Points, near_mm, with_far_mm
+from tds_core.metrics._nearest import Floats, Points, Span, all_mm, near_mm, reach_mm, settled_mm
 from tds_core.metrics._surface_elements import element_areas_mm2, element_codes
 from tds_core.metrics.masks import Mask, MaskPair
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figure:
+    """A figure that is made of the distances of a surface's points.
+
+    Attributes:
+        value: Gives the figure.
+        span: Gives the lowest and highest of the distances that it depends on.
+    """
+
+    value: Callable[[Floats], float]
+    span: Span
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,8 +36,8 @@ class Surfaces:
 
     found: Points
     truth: Points
-    found_mm2: NDArray[np.float64]
-    truth_mm2: NDArray[np.float64]
+    found_mm2: Floats
+    truth_mm2: Floats
 
     @property
     def empty(self) -> bool:
@@ -44,11 +57,32 @@ class Surfaces:
         """
         return 0.0 if self.both_empty else empty_mm
 
-    def distances_mm(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def distances_mm(self) -> tuple[Floats, Floats]:
         """Return the distance of each point of the first to the second, and of each of the second to the first."""
-        there = with_far_mm(near_mm(self.found, self.truth), self.found, self.truth)
-        back = with_far_mm(near_mm(self.truth, self.found), self.truth, self.found)
-        return there, back
+        return all_mm(self.found, self.truth), all_mm(self.truth, self.found)
+
+    def larger_mm(self, found: Figure, truth: Figure) -> float:
+        """Return the larger of two figures, each of the distances of one surface's points to the other.
+
+        Args:
+            found: What is made of the distances of the first surface's points.
+            truth: What is made of those of the second's.
+        """
+        there = found.value(settled_mm(self.found, self.truth, found.span))
+        return max(there, truth.value(settled_mm(self.truth, self.found, truth.span, least_mm=there)))
+
+    def within(self, longest_mm: float) -> tuple[Mask, Mask]:
+        """Return which points of the first are so near to the second, and which of the second to the first.
+
+        Args:
+            longest_mm: The largest distance.
+        """
+        if longest_mm > reach_mm(self.found.spacing_mm):
+            there, back = self.distances_mm()
+        else:
+            there = near_mm(self.found, self.truth, longest_mm)
+            back = near_mm(self.truth, self.found, longest_mm)
+        return there <= longest_mm, back <= longest_mm
 
 
 def voxel_surfaces(pair: MaskPair) -> Surfaces:

@@ -4,19 +4,22 @@ Empty masks: both empty, the distance is 0 and the surface Dice 1; one empty, th
 what is asked for) and the surface Dice 0.
 """
 
+import math
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
-from tds_core.metrics._nearest import margin_for
-from tds_core.metrics._surfaces import Surfaces, element_surfaces, voxel_surfaces
+from tds_core.errors import EvaluationError
+from tds_core.metrics._nearest import Floats, margin_for
+from tds_core.metrics._surfaces import Figure, Surfaces, element_surfaces, voxel_surfaces
 from tds_core.metrics.masks import Mask, MaskPair, Spacing, pair_masks
 
 EMPTY_DISTANCE_MM: Final = 373.13
 """Distance reported when exactly one mask is empty, millimetres: the diagonal of the BraTS field of view."""
 
 _PERCENT: Final = 95.0
+_SLACK: Final = 1e-9
+"""By what share a distance may exceed the tolerance of the surface Dice, against rounding."""
 
 
 def hd95_mm(found: Mask, truth: Mask, spacing_mm: Spacing, *, empty_mm: float = EMPTY_DISTANCE_MM) -> float:
@@ -53,7 +56,7 @@ def hd_mm(found: Mask, truth: Mask, spacing_mm: Spacing, *, empty_mm: float = EM
     surfaces = voxel_surfaces(pair_for_distances(found, truth, spacing_mm))
     if surfaces.empty:
         return surfaces.distance_of_empty(empty_mm)
-    return float(max(distances.max() for distances in surfaces.distances_mm()))
+    return surfaces.larger_mm(_LARGEST, _LARGEST)
 
 
 def average_surface_distance_mm(
@@ -91,8 +94,11 @@ def surface_dice(found: Mask, truth: Mask, spacing_mm: Spacing, *, tolerance_mm:
         tolerance_mm: Largest distance that counts as agreement.
 
     Raises:
-        EvaluationError: If the masks cannot be compared.
+        EvaluationError: If the masks cannot be compared, or the tolerance is negative or not finite.
     """
+    if not 0.0 <= tolerance_mm < math.inf:
+        message = f"a tolerance of {tolerance_mm} mm makes no sense; give a finite length from 0"
+        raise EvaluationError(message)
     return element_dice(element_surfaces(pair_for_distances(found, truth, spacing_mm)), tolerance_mm)
 
 
@@ -107,7 +113,7 @@ def pair_for_distances(found: Mask, truth: Mask, spacing_mm: Spacing) -> MaskPai
     Raises:
         EvaluationError: If the masks cannot be compared.
     """
-    return pair_masks(found, truth, spacing_mm, margin=margin_for(tuple(spacing_mm)))
+    return pair_masks(found, truth, spacing_mm, margin=margin_for(spacing_mm))
 
 
 def voxel_hd95_mm(surfaces: Surfaces, empty_mm: float) -> float:
@@ -119,7 +125,7 @@ def voxel_hd95_mm(surfaces: Surfaces, empty_mm: float) -> float:
     """
     if surfaces.empty:
         return surfaces.distance_of_empty(empty_mm)
-    return max(float(np.percentile(distances, _PERCENT)) for distances in surfaces.distances_mm())
+    return surfaces.larger_mm(_PERCENTILE, _PERCENTILE)
 
 
 def element_hd95_mm(surfaces: Surfaces, empty_mm: float) -> float:
@@ -131,8 +137,7 @@ def element_hd95_mm(surfaces: Surfaces, empty_mm: float) -> float:
     """
     if surfaces.empty:
         return surfaces.distance_of_empty(empty_mm)
-    there, back = surfaces.distances_mm()
-    return max(_weighted_percentile(there, surfaces.found_mm2), _weighted_percentile(back, surfaces.truth_mm2))
+    return surfaces.larger_mm(_weighted_figure(surfaces.found_mm2), _weighted_figure(surfaces.truth_mm2))
 
 
 def element_dice(surfaces: Surfaces, tolerance_mm: float) -> float:
@@ -144,14 +149,38 @@ def element_dice(surfaces: Surfaces, tolerance_mm: float) -> float:
     """
     if surfaces.empty:
         return float(surfaces.both_empty)
-    there, back = surfaces.distances_mm()
-    agreed = surfaces.found_mm2[there <= tolerance_mm].sum() + surfaces.truth_mm2[back <= tolerance_mm].sum()
+    there, back = surfaces.within(tolerance_mm * (1.0 + _SLACK))
+    agreed = surfaces.found_mm2[there].sum() + surfaces.truth_mm2[back].sum()
     return float(agreed / (surfaces.found_mm2.sum() + surfaces.truth_mm2.sum()))
 
 
-def _weighted_percentile(distances: NDArray[np.float64], weights: NDArray[np.float64]) -> float:
+def _weighted_figure(weights: Floats) -> Figure:
     """Return the smallest distance within which at least 95 % of the weight lies."""
-    order = np.argsort(distances, kind="stable")
-    share = np.cumsum(weights[order]) / weights.sum()
-    place = int(np.searchsorted(share, _PERCENT / 100.0))
-    return float(distances[order[min(place, distances.size - 1)]])
+
+    def value(distances: Floats) -> float:
+        order = np.argsort(distances)
+        share = np.cumsum(weights[order]) / weights.sum()
+        place = int(np.searchsorted(share, _PERCENT / 100.0))
+        return float(distances[order[min(place, distances.size - 1)]])
+
+    return Figure(value=value, span=lambda distances: (value(distances),) * 2)
+
+
+def _largest(distances: Floats) -> float:
+    return float(distances.max())
+
+
+def _percentile(distances: Floats) -> float:
+    return float(np.percentile(distances, _PERCENT))
+
+
+def _around_percentile(distances: Floats) -> tuple[float, float]:
+    """Return the two distances between which the percentile lies."""
+    below = (distances.size - 1) * _PERCENT / 100.0
+    ranks = (math.floor(below), math.ceil(below))
+    parted = np.partition(distances, ranks)
+    return float(parted[ranks[0]]), float(parted[ranks[1]])
+
+
+_PERCENTILE: Final = Figure(value=_percentile, span=_around_percentile)
+_LARGEST: Final = Figure(value=_largest, span=lambda distances: (_largest(distances),) * 2)

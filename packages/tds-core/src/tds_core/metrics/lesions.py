@@ -5,6 +5,8 @@ Every lesion of the reference counts alike, however large. The challenge's descr
 (arXiv:2305.07642) for the rest.
 """
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 from typing import Final
@@ -12,11 +14,16 @@ from typing import Final
 import cc3d
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import find_objects
 
+from tds_core.errors import EvaluationError
 from tds_core.metrics._surfaces import element_surfaces
 from tds_core.metrics.distances import element_hd95_mm, pair_for_distances
 from tds_core.metrics.masks import Mask, MaskPair, Spacing, pair_masks
 from tds_core.metrics.overlap import count_overlap
+
+Labels = NDArray[np.unsignedinteger]
+"""Number of the component that each voxel belongs to, 0 outside all."""
 
 _CONNECTIVITY: Final = 26
 
@@ -30,11 +37,19 @@ class LesionRule:
             voxels that share a face or an edge.
         min_volume_mm3: Lesions of the reference up to this volume are not counted.
         penalty_mm: HD95 of a missed and of a false lesion, millimetres.
+
+    Raises:
+        EvaluationError: If one of them is negative or not finite.
     """
 
     dilation: int = 3
     min_volume_mm3: float = 50.0
     penalty_mm: float = 374.0
+
+    def __post_init__(self) -> None:
+        if not all(0 <= value < math.inf for value in (self.dilation, self.min_volume_mm3, self.penalty_mm)):
+            message = f"lesions cannot be told apart by {self}; give finite numbers from 0"
+            raise EvaluationError(message)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,31 +149,58 @@ def score_pair_lesions(pair: MaskPair, rule: LesionRule) -> LesionScores:
     """
     zones = _components(_dilated(pair.truth, rule.dilation))
     parts = _components(pair.found)
-    matches = np.unique(np.stack([zones[pair.found], parts[pair.found]], axis=1), axis=0)
-    matches = matches[matches[:, 0] > 0]
-    sizes = np.bincount(zones[pair.truth], minlength=int(zones.max()) + 1)
+    matches = _matches(zones[pair.found], parts[pair.found])
+    lesions = np.where(pair.truth, zones, 0)
+    sizes = np.bincount(lesions.ravel())
+    boxes, part_boxes = find_objects(lesions), find_objects(parts)
     scores = []
-    for zone in range(1, sizes.size):
-        if sizes[zone] * pair.voxel_ml * 1000.0 > rule.min_volume_mm3:
-            mine = np.isin(parts, matches[matches[:, 0] == zone, 1])
-            scores.append(_score_lesion(mine, (zones == zone) & pair.truth, pair, rule))
-    false_lesions = int(parts.max()) - np.unique(matches[:, 1]).size
+    for zone in np.flatnonzero(sizes[1:] * pair.voxel_ml * 1000.0 > rule.min_volume_mm3) + 1:
+        mine = matches[matches[:, 0] == zone, 1]
+        box = _around([boxes[zone - 1], *(part_boxes[part - 1] for part in mine)])
+        scores.append(_score_lesion(_held(parts[box], mine), lesions[box] == zone, pair.spacing_mm, rule))
+    false_lesions = len(part_boxes) - np.unique(matches[:, 1]).size
     return LesionScores(lesions=tuple(scores), false_lesions=false_lesions, penalty_mm=rule.penalty_mm)
 
 
-def _score_lesion(mine: Mask, lesion: Mask, pair: MaskPair, rule: LesionRule) -> LesionScore:
-    cut = pair_for_distances(mine, lesion, pair.spacing_mm)
-    counts = count_overlap(cut)
+def _score_lesion(mine: Mask, lesion: Mask, spacing_mm: Spacing, rule: LesionRule) -> LesionScore:
+    pair = pair_for_distances(mine, lesion, spacing_mm)
+    counts = count_overlap(pair)
     return LesionScore(
         volume_ml=counts.truth * pair.voxel_ml,
         found=counts.found > 0,
         dice=counts.dice,
-        hd95_mm=element_hd95_mm(element_surfaces(cut), rule.penalty_mm),
+        hd95_mm=element_hd95_mm(element_surfaces(pair), rule.penalty_mm),
     )
 
 
-def _components(mask: Mask) -> NDArray[np.integer]:
-    components: NDArray[np.integer] = cc3d.connected_components(mask, connectivity=_CONNECTIVITY)
+def _matches(zones: Labels, parts: Labels) -> NDArray[np.int64]:
+    """Return which parts reach into which zones, as rows of zone and part.
+
+    Args:
+        zones: Zone at each voxel that was found, 0 outside all.
+        parts: Part at the same voxels.
+    """
+    pairs = np.stack([zones, parts], axis=1).astype(np.int64)
+    first = np.ones(len(pairs), dtype=np.bool_)
+    first[1:] = (pairs[1:] != pairs[:-1]).any(axis=1)  # neighbours mostly are of one pair
+    pairs = pairs[first & (pairs[:, 0] > 0)]
+    return np.unique(pairs, axis=0)
+
+
+def _held(parts: Labels, numbers: NDArray[np.int64]) -> Mask:
+    wanted = np.zeros(max(int(parts.max()), int(numbers.max(initial=0))) + 1, dtype=np.bool_)
+    wanted[numbers] = True
+    held: Mask = wanted[parts]
+    return held
+
+
+def _around(boxes: Sequence[tuple[slice, ...]]) -> tuple[slice, ...]:
+    """Return the box around boxes."""
+    return tuple(slice(min(s.start for s in along), max(s.stop for s in along)) for along in zip(*boxes, strict=True))
+
+
+def _components(mask: Mask) -> Labels:
+    components: Labels = cc3d.connected_components(mask, connectivity=_CONNECTIVITY)
     return components
 
 

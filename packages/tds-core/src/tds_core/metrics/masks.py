@@ -3,7 +3,6 @@
 import math
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +15,6 @@ Mask = NDArray[np.bool_]
 
 Spacing = tuple[float, float, float]
 """Voxel size along each axis, millimetres."""
-
-_BYTE: Final = 256
 
 
 def region_mask(labels: NDArray[np.generic], region: Region) -> Mask:
@@ -37,11 +34,9 @@ def label_mask(labels: NDArray[np.generic], numbers: Collection[int]) -> Mask:
         labels: Array of labels of any dtype and byte order.
         numbers: The labels.
     """
-    if labels.dtype != np.uint8 or not all(0 <= number < _BYTE for number in numbers):
-        return np.isin(labels, list(numbers))
-    lookup = np.zeros(_BYTE, dtype=np.bool_)
-    lookup[list(numbers)] = True
-    mask: Mask = lookup[labels]
+    mask = np.zeros_like(labels, dtype=np.bool_)
+    for number in numbers:
+        mask |= labels == number
     return mask
 
 
@@ -90,15 +85,13 @@ def pair_masks(
         EvaluationError: If the masks are not boolean, not of three axes or of different shapes, or a voxel has no size.
     """
     check_masks(found, truth, spacing_mm)
-    order = sorted(range(3), key=lambda axis: -abs(truth.strides[axis]))
-    found, truth = found.transpose(order), truth.transpose(order)
-    box = _union_box(found, truth)
+    order, box = memory_order(truth), union_box(found, truth)
     x, y, z = (spacing_mm[axis] for axis in order)
-    before, along, across = (margin[axis] for axis in order)
-    margins = (before, along, across)
+    before, between, beside = (margin[axis] for axis in order)
+    margins = (before, between, beside)
     return MaskPair(
-        found=_framed(found[box], margins),
-        truth=_framed(truth[box], margins),
+        found=_framed(found[box].transpose(order), margins),
+        truth=_framed(truth[box].transpose(order), margins),
         spacing_mm=(x, y, z),
         margin=margins,
         voxels=truth.size,
@@ -120,19 +113,61 @@ def check_masks(found: NDArray[np.generic], truth: NDArray[np.generic], spacing_
         if mask.dtype != np.bool_:
             message = f"the mask {name!r} is of {mask.dtype}, not bool; make masks of labels with label_mask"
             raise EvaluationError(message)
+    check_shapes(found, truth, spacing_mm)
+
+
+def check_shapes(found: NDArray[np.generic], truth: NDArray[np.generic], spacing_mm: Spacing) -> None:
+    """Refuse arrays that do not fit.
+
+    Args:
+        found: The mask or labels to judge.
+        truth: The reference.
+        spacing_mm: Voxel size along each axis.
+
+    Raises:
+        EvaluationError: If they are not of three axes or of different shapes, or a voxel has no size.
+    """
     if found.shape != truth.shape or truth.ndim != 3:  # noqa: PLR2004  # three axes
-        message = f"masks of shape {found.shape} and {truth.shape} cannot be compared; give two of one (x, y, z)"
+        message = f"arrays of shape {found.shape} and {truth.shape} cannot be compared; give two of one (x, y, z)"
         raise EvaluationError(message)
     if sum(0.0 < size < math.inf for size in spacing_mm) != found.ndim:
         message = f"voxels of {tuple(spacing_mm)} mm have no volume; give three sizes above zero"
         raise EvaluationError(message)
 
 
-def _union_box(found: Mask, truth: Mask) -> tuple[slice, slice, slice]:
-    """Return the box around both masks; it is empty if they are."""
-    slabs: Mask = np.logical_or.reduce(found, axis=0) | np.logical_or.reduce(truth, axis=0)
-    y, z = (_extent(np.logical_or.reduce(slabs, axis=axis)) for axis in (1, 0))
-    return _extent(np.logical_or.reduce(found[:, y, z] | truth[:, y, z], axis=(1, 2))), y, z
+def memory_order(array: NDArray[np.generic]) -> tuple[int, int, int]:
+    """Return the axes of an array, the one whose neighbours lie closest in memory last.
+
+    Args:
+        array: Array of three axes.
+    """
+    x, y, z = sorted(range(3), key=lambda axis: -abs(array.strides[axis]))
+    return x, y, z
+
+
+def union_box(found: NDArray[np.generic], truth: NDArray[np.generic]) -> tuple[slice, slice, slice]:
+    """Return the box around what is not zero in either array; it is empty if nothing is.
+
+    Args:
+        found: Array of shape (x, y, z).
+        truth: Array of the same shape.
+    """
+    x, y, z = (_extent(a | b) for a, b in zip(_hits(found), _hits(truth), strict=True))
+    return x, y, z
+
+
+def _hits(array: NDArray[np.generic]) -> tuple[Mask, Mask, Mask]:
+    """Return for each axis where along it there is anything, reading the array in the order of memory."""
+    order = memory_order(array)
+    lying = array.transpose(order)
+    plane = np.logical_or.reduce(lying, axis=0)
+    hits = (
+        np.logical_or.reduce(lying, axis=(1, 2)),
+        np.logical_or.reduce(plane, axis=1),
+        np.logical_or.reduce(plane, axis=0),
+    )
+    x, y, z = (hits[order.index(axis)] for axis in range(3))
+    return x, y, z
 
 
 def _extent(hits: NDArray[np.bool_]) -> slice:

@@ -1,7 +1,8 @@
 """Scores of every region of two label maps."""
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,16 @@ from tds_core.metrics._surfaces import element_surfaces, voxel_surfaces
 from tds_core.metrics.calibration import REGION_MARGIN_MM, Calibration, calibrate, region_of_interest
 from tds_core.metrics.distances import EMPTY_DISTANCE_MM, element_dice, hd95_mm, voxel_hd95_mm
 from tds_core.metrics.lesions import LesionRule, score_pair_lesions
-from tds_core.metrics.masks import Mask, Spacing, label_mask, pair_masks, region_mask
+from tds_core.metrics.masks import (
+    Mask,
+    Spacing,
+    check_masks,
+    check_shapes,
+    label_mask,
+    pair_masks,
+    region_mask,
+    union_box,
+)
 from tds_core.metrics.overlap import count_overlap, dice
 from tds_data.vocabulary import REGIONS, Region
 
@@ -27,6 +37,9 @@ class ScoreOptions:
         lesions: How lesions are told apart and counted.
         bins: Bins of the calibration.
         margin_mm: How far calibration is judged beyond both masks.
+
+    Raises:
+        EvaluationError: If a length is negative or not finite, or there is no bin.
     """
 
     tolerance_mm: float = 1.0
@@ -34,6 +47,13 @@ class ScoreOptions:
     lesions: LesionRule = field(default_factory=LesionRule)
     bins: int = 15
     margin_mm: float = REGION_MARGIN_MM
+
+    def __post_init__(self) -> None:
+        lengths = {"tolerance_mm": self.tolerance_mm, "empty_mm": self.empty_mm, "margin_mm": self.margin_mm}
+        bad = [f"{name} = {value}" for name, value in lengths.items() if not 0.0 <= value < math.inf]
+        if bad or self.bins < 1:
+            message = f"scores cannot be made with {', '.join([*bad, f'{self.bins} bins'])}; give lengths from 0, 1 bin at least"
+            raise EvaluationError(message)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,16 +122,18 @@ def score_masks(
     Raises:
         EvaluationError: If the arrays cannot be compared.
     """
-    unknown = sorted(set(probabilities or {}) - set(regions))
-    if unknown:
-        message = f"there are probabilities of {', '.join(unknown)}, but the regions are {', '.join(regions)}"
-        raise EvaluationError(message)
+    given = probabilities or {}
+    _check_inputs(found, truth, spacing_mm, regions, given)
+    voxels = truth.size
+    box = _box_to_look_at(found, truth, spacing_mm, options)
+    found, truth = found[box], truth[box]
     scores = {}
     for name, labels in regions.items():
         mine, reference = label_mask(found, labels), label_mask(truth, labels)
-        scores[name] = score_region(
-            mine, reference, spacing_mm, probability=(probabilities or {}).get(name), options=options
-        )
+        scores[name] = _score(mine, reference, spacing_mm, options, voxels=voxels)
+        if name in given:
+            calibration = _calibration(mine, reference, spacing_mm, given[name][box], options)
+            scores[name] = replace(scores[name], calibration=calibration)
     return scores
 
 
@@ -135,29 +157,16 @@ def score_region(
     Raises:
         EvaluationError: If the arrays cannot be compared.
     """
-    x, y, z = (max(options.lesions.dilation + 1, reach) for reach in margin_for(tuple(spacing_mm)))
-    pair = pair_masks(found, truth, spacing_mm, margin=(x, y, z))
-    counts = count_overlap(pair)
-    lesions = score_pair_lesions(pair, options.lesions)
-    return RegionScores(
-        dice=counts.dice,
-        iou=counts.iou,
-        sensitivity=counts.sensitivity,
-        specificity=counts.specificity,
-        precision=counts.precision,
-        volume_ml_found=counts.found * pair.voxel_ml,
-        volume_ml_truth=counts.truth * pair.voxel_ml,
-        volume_error_ml=(counts.found - counts.truth) * pair.voxel_ml,
-        hd95_mm=voxel_hd95_mm(voxel_surfaces(pair), options.empty_mm),
-        surface_dice=element_dice(element_surfaces(pair), options.tolerance_mm),
-        lesion_dice=lesions.dice,
-        lesion_hd95_mm=lesions.hd95_mm,
-        lesions_true=lesions.lesions_true,
-        lesions_found=lesions.lesions_found,
-        lesions_missed=lesions.lesions_missed,
-        lesions_false=lesions.false_lesions,
-        calibration=None if probability is None else _calibration(found, truth, spacing_mm, probability, options),
+    check_masks(found, truth, spacing_mm)
+    scores = score_masks(
+        found.view(np.uint8),
+        truth.view(np.uint8),
+        spacing_mm,
+        {"region": (1,)},
+        probabilities=None if probability is None else {"region": probability},
+        options=options,
     )
+    return scores["region"]
 
 
 def region_dice(found: NDArray[np.generic], truth: NDArray[np.generic]) -> dict[Region, float]:
@@ -181,13 +190,60 @@ def region_hd95_mm(found: NDArray[np.generic], truth: NDArray[np.generic], spaci
     return {r: hd95_mm(region_mask(found, r), region_mask(truth, r), spacing_mm) for r in REGIONS}
 
 
+def _score(found: Mask, truth: Mask, spacing_mm: Spacing, options: ScoreOptions, *, voxels: int) -> RegionScores:
+    x, y, z = (max(options.lesions.dilation + 1, reach) for reach in margin_for(spacing_mm))
+    pair = replace(pair_masks(found, truth, spacing_mm, margin=(x, y, z)), voxels=voxels)
+    counts = count_overlap(pair)
+    lesions = score_pair_lesions(pair, options.lesions)
+    return RegionScores(
+        dice=counts.dice,
+        iou=counts.iou,
+        sensitivity=counts.sensitivity,
+        specificity=counts.specificity,
+        precision=counts.precision,
+        volume_ml_found=counts.found * pair.voxel_ml,
+        volume_ml_truth=counts.truth * pair.voxel_ml,
+        volume_error_ml=(counts.found - counts.truth) * pair.voxel_ml,
+        hd95_mm=voxel_hd95_mm(voxel_surfaces(pair), options.empty_mm),
+        surface_dice=element_dice(element_surfaces(pair), options.tolerance_mm),
+        lesion_dice=lesions.dice,
+        lesion_hd95_mm=lesions.hd95_mm,
+        lesions_true=lesions.lesions_true,
+        lesions_found=lesions.lesions_found,
+        lesions_missed=lesions.lesions_missed,
+        lesions_false=lesions.false_lesions,
+    )
+
+
+def _check_inputs(
+    found: NDArray[np.generic],
+    truth: NDArray[np.generic],
+    spacing_mm: Spacing,
+    regions: Mapping[str, tuple[int, ...]],
+    probabilities: Mapping[str, NDArray[np.floating]],
+) -> None:
+    check_shapes(found, truth, spacing_mm)
+    unknown = sorted(set(probabilities) - set(regions))
+    if unknown:
+        message = f"there are probabilities of {', '.join(unknown)}, but the regions are {', '.join(regions)}"
+        raise EvaluationError(message)
+    for name, probability in probabilities.items():
+        if probability.shape != truth.shape:
+            message = f"the probabilities of {name!r} have the shape {probability.shape}, the labels {truth.shape}"
+            raise EvaluationError(message)
+
+
+def _box_to_look_at(
+    found: NDArray[np.generic], truth: NDArray[np.generic], spacing_mm: Spacing, options: ScoreOptions
+) -> tuple[slice, ...]:
+    """Return the box that holds every label, and every place where a region's calibration is judged."""
+    widths = [math.ceil(options.margin_mm / size) for size in spacing_mm]
+    box = union_box(found, truth)
+    return tuple(slice(max(0, s.start - width), s.stop + width) for s, width in zip(box, widths, strict=True))
+
+
 def _calibration(
     found: Mask, truth: Mask, spacing_mm: Spacing, probability: NDArray[np.floating], options: ScoreOptions
 ) -> Calibration | None:
-    if probability.shape != truth.shape:
-        message = (
-            f"probabilities of shape {probability.shape} do not fit masks of shape {truth.shape}; give one of each"
-        )
-        raise EvaluationError(message)
     box = region_of_interest(found, truth, spacing_mm, margin_mm=options.margin_mm)
     return None if box is None else calibrate(probability[box.slices], truth[box.slices], bins=options.bins)
