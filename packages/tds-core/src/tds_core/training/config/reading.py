@@ -152,7 +152,7 @@ def _scalar(kind: type, value: object, where: str) -> object:
         return float(value)  # YAML 1.1 takes 1e-3 for a word
     if issubclass(kind, Enum) and isinstance(value, str):
         return _member(kind, value, where)
-    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind not in {bool, object}):
         message = f"{where} must be of type {kind.__name__}, not {value!r}"
         raise ConfigError(message)
     return value
