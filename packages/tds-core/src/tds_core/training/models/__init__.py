@@ -5,7 +5,14 @@ Each module describes one network: `ModelSpec` with its options, its rule for pa
 micro-batches and several processes give the same step as one.
 """
 
-from tds_core.training.models.registry import MODEL_NAMES, build_network, check_patch, model_facts, patch_factors
+from tds_core.training.models.registry import (
+    MODEL_NAMES,
+    build_network,
+    check_patch,
+    model_facts,
+    patch_factors,
+    state_without_heads,
+)
 from tds_core.training.models.spec import ModelFacts, ModelSpec, NetworkRequest
 
 __all__ = [
@@ -17,4 +24,5 @@ __all__ = [
     "check_patch",
     "model_facts",
     "patch_factors",
+    "state_without_heads",
 ]

@@ -1,13 +1,14 @@
 """Networks by name."""
 
+from collections.abc import Mapping
 from typing import Any, Final
 
-from torch import nn
+from torch import Tensor, nn
 
 from tds_core.errors import ConfigError
 from tds_core.training.config import NetworkConfig, Shape, parse
 from tds_core.training.config.checks import check_choice, check_ranges
-from tds_core.training.models import dynunet, mednext, segresnet, swin_unetr, unet, unetr
+from tds_core.training.models import dints, dynunet, mednext, segresnet, swin_unetr, unet, unetr
 from tds_core.training.models.patches import Factors, nearest_patches, patch_fault
 from tds_core.training.models.spec import ModelFacts, ModelSpec, NetworkRequest
 
@@ -18,6 +19,8 @@ _ALL: Final[tuple[ModelSpec[Any], ...]] = (
     mednext.SPEC,
     unetr.SPEC,
     swin_unetr.SPEC,
+    dints.SPEC,
+    dints.SEARCH,
 )
 _SPECS: Final[dict[str, ModelSpec[Any]]] = {spec.name: spec for spec in _ALL}
 
@@ -102,6 +105,15 @@ def model_facts(name: str) -> ModelFacts:
         options=spec.options,
         memory=spec.memory,
     )
+
+
+def state_without_heads(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the weights that the same network has without deep supervision: those of its coarser outputs left out.
+
+    Args:
+        state: Of a network with deep supervision, or without.
+    """
+    return {key: value for key, value in state.items() if not key.startswith("heads.")}
 
 
 def _spec(name: str) -> ModelSpec[Any]:

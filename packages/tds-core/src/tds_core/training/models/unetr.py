@@ -44,7 +44,7 @@ def _factors(options: UNETROptions, patch: Shape) -> Shape:
 
 
 def _build(options: UNETROptions, request: NetworkRequest) -> nn.Module:
-    network: nn.Module = UNETR(
+    network = UNETR(
         in_channels=request.in_channels,
         out_channels=request.out_channels,
         img_size=request.patch,
@@ -55,7 +55,11 @@ def _build(options: UNETROptions, request: NetworkRequest) -> nn.Module:
         norm_name="instance",
         dropout_rate=options.dropout,
     )
-    return network
+    for layer in network.vit.blocks:
+        # MONAI gives each layer a norm for an attention that UNETR does not have: weights without a gradient.
+        layer.norm_cross_attn = nn.Identity()
+    made: nn.Module = network
+    return made
 
 
 SPEC: Final = ModelSpec(
