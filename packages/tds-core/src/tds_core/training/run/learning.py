@@ -1,6 +1,8 @@
 """Network, learner and source of a run, built from its configuration."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Final, cast
 
 import torch
 from torch import nn
@@ -9,13 +11,21 @@ from tds_core.bundle import WEIGHTS_NAME
 from tds_core.errors import CheckpointMismatch, ConfigError
 from tds_core.training.averaging import WeightAverage
 from tds_core.training.config import TrainingConfig
+from tds_core.training.dints import PairedSource, SearchLearner, split_patients
 from tds_core.training.distributed import World
-from tds_core.training.engine import CacheSource, Learner, StepSettings, SupervisedLearner
+from tds_core.training.engine import BatchSource, CacheSource, Learner, StepSettings, SupervisedLearner
 from tds_core.training.losses import build_loss
 from tds_core.training.models import build_network
 from tds_core.training.optimisers import build_optimiser
 from tds_core.training.run.cases import RunCases
+from tds_data.cache import CachedCase
 from tds_data.loading import PRESETS, LoaderMeans, PatchConfig, Preset
+
+if TYPE_CHECKING:
+    from monai.networks.nets.dints import DiNTS
+
+SEARCH_NAME: Final = "dints_search"
+"""Network of a run that looks for an architecture."""
 
 
 def initial_network(config: TrainingConfig, world: World) -> nn.Module:
@@ -66,8 +76,34 @@ def supervised_learner(config: TrainingConfig, network: nn.Module, world: World)
     )
 
 
-def open_source(config: TrainingConfig, cases: RunCases, world: World) -> CacheSource:
-    """Return the patches of a run.
+def make_learner(config: TrainingConfig, world: World) -> Learner:
+    """Return what trains: an architecture search for the network `dints_search`, else supervised learning.
+
+    Args:
+        config: Resolved.
+        world: All processes.
+
+    Raises:
+        ConfigError: If network, loss or optimiser cannot be built so.
+    """
+    network = initial_network(config, world)
+    if not is_search(config):
+        return supervised_learner(config, network, world)
+    loss = build_loss(config.loss, config.goal, config.network.heads).to(world.device)
+    return SearchLearner(cast("DiNTS", network), loss, config, world=world)
+
+
+def is_search(config: TrainingConfig) -> bool:
+    """Return whether a run looks for an architecture instead of weights.
+
+    Args:
+        config: Of the run.
+    """
+    return config.network.name == SEARCH_NAME
+
+
+def open_source(config: TrainingConfig, cases: RunCases, world: World) -> BatchSource:
+    """Return the patches of a run; those of a search come in turn from two halves of the patients.
 
     Args:
         config: Resolved: patch and batch are known.
@@ -78,8 +114,22 @@ def open_source(config: TrainingConfig, cases: RunCases, world: World) -> CacheS
         ConfigError: If patch or batch are not known, or a weight is of a region that the task has not.
         DataError: If the loader cannot be (from tds_data).
     """
+    if not is_search(config):
+        return _open_patches(config, cases.training, world, batch=config.sampling.batch)
+    batch = config.sampling.batch
+    if batch is not None and batch % 2:
+        message = f"a search splits each batch in two halves; sampling.batch is {batch}: give an even number"
+        raise ConfigError(message)
+    halves = split_patients(cases.training, config.seed)
+    first, second = (_open_patches(config, half, world, batch=None if batch is None else batch // 2) for half in halves)
+    return PairedSource(first, second)
+
+
+def _open_patches(
+    config: TrainingConfig, cases: Sequence[CachedCase], world: World, *, batch: int | None
+) -> CacheSource:
     sampling = config.sampling
-    if sampling.patch is None or sampling.batch is None:
+    if sampling.patch is None or batch is None:
         message = "the run has no patch size or batch; set sampling.patch and sampling.batch, or let a plan choose them"
         raise ConfigError(message)
     unknown = sorted(set(sampling.region_weights) - set(config.goal.regions))
@@ -89,7 +139,7 @@ def open_source(config: TrainingConfig, cases: RunCases, world: World) -> CacheS
     weights = dict(sampling.region_weights) or dict.fromkeys(config.goal.regions, 1.0)
     patches = PatchConfig(
         shape=sampling.patch,
-        batch_size=sampling.batch,
+        batch_size=batch,
         batches_per_epoch=sampling.steps_per_epoch,
         foreground_share=sampling.foreground_share,
         region_weights=weights,
@@ -101,7 +151,7 @@ def open_source(config: TrainingConfig, cases: RunCases, world: World) -> CacheS
         max_bytes=config.data.max_loader_bytes,
         pin_memory=world.device.type == "cuda",
     )
-    return CacheSource(cases.training, patches, means, world)
+    return CacheSource(cases, patches, means, world)
 
 
 def _begin_from(network: nn.Module, folder: Path) -> None:
