@@ -12,7 +12,7 @@ import numpy as np
 from tds_core.errors import EvaluationError
 from tds_core.metrics._nearest import Floats, margin_for
 from tds_core.metrics._surfaces import Figure, Surfaces, element_surfaces, voxel_surfaces
-from tds_core.metrics.masks import Mask, MaskPair, Spacing, pair_masks
+from tds_core.metrics.masks import Mask, MaskPair, Spacing, check_masks, pair_masks
 
 EMPTY_DISTANCE_MM: Final = 373.13
 """Distance reported when exactly one mask is empty, millimetres: the diagonal of the BraTS field of view."""
@@ -113,6 +113,7 @@ def pair_for_distances(found: Mask, truth: Mask, spacing_mm: Spacing) -> MaskPai
     Raises:
         EvaluationError: If the masks cannot be compared.
     """
+    check_masks(found, truth, spacing_mm)
     return pair_masks(found, truth, spacing_mm, margin=margin_for(spacing_mm))
 
 

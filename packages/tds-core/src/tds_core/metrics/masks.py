@@ -63,12 +63,6 @@ class MaskPair:
         """Volume of a voxel, millilitres."""
         return math.prod(self.spacing_mm) / 1000.0
 
-    def swapped(self) -> "MaskPair":
-        """Return the pair with the reference as the mask to judge."""
-        return MaskPair(
-            found=self.truth, truth=self.found, spacing_mm=self.spacing_mm, margin=self.margin, voxels=self.voxels
-        )
-
 
 def pair_masks(
     found: Mask, truth: Mask, spacing_mm: Spacing = (1.0, 1.0, 1.0), *, margin: tuple[int, int, int] = (1, 1, 1)

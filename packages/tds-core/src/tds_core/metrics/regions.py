@@ -52,7 +52,8 @@ class ScoreOptions:
         lengths = {"tolerance_mm": self.tolerance_mm, "empty_mm": self.empty_mm, "margin_mm": self.margin_mm}
         bad = [f"{name} = {value}" for name, value in lengths.items() if not 0.0 <= value < math.inf]
         if bad or self.bins < 1:
-            message = f"scores cannot be made with {', '.join([*bad, f'{self.bins} bins'])}; give lengths from 0, 1 bin at least"
+            seen = ", ".join([*bad, f"{self.bins} bins"])
+            message = f"scores cannot be made with {seen}; give finite lengths from 0 and one bin at least"
             raise EvaluationError(message)
 
 
