@@ -13,8 +13,15 @@ from tds_cli.model import ModelRequest
 from tds_cli.output import Progress, json_text, say, say_table
 from tds_core.api import TumorDetector
 from tds_core.errors import EvaluationError
-from tds_core.evaluation import CaseScores, case_folders, evaluate_case, mean_dice, sequence_subsets, with_sequences
-from tds_core.metrics import region_dice, region_hd95_mm
+from tds_core.evaluation import (
+    CaseScores,
+    case_folders,
+    evaluate_case,
+    mean_dice,
+    score_labels,
+    sequence_subsets,
+    with_sequences,
+)
 from tds_data.case import Case
 from tds_data.discover import discover
 from tds_data.errors import GridMismatch, VolumeWriteError
@@ -136,13 +143,7 @@ def _score_mask(case: Case, path: Path) -> CaseScores:
     if case.reference is None or not case.reference.same_grid(mask):
         message = f"the mask of {case.name!r} is not on its reference's grid; resample it to that grid first"
         raise GridMismatch(message)
-    found, truth = mask.voxels, case.reference.voxels
-    return CaseScores(
-        case=case.name,
-        modalities=case.modalities,
-        dice=region_dice(found, truth),
-        hd95_mm=region_hd95_mm(found, truth, case.reference.spacing_mm),
-    )
+    return score_labels(case, mask.voxels, case.reference)
 
 
 def as_document(scores: Scores) -> dict[str, Any]:

@@ -1,17 +1,24 @@
 """Scores of predictions against reference masks, case by case."""
 
 import itertools
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import fmean
 
+import numpy as np
+from numpy.typing import NDArray
+
 from tds_core.errors import EvaluationError
+from tds_core.evaluation.catalogue import CALIBRATION, METRICS
+from tds_core.evaluation.summary import ScoredCase
 from tds_core.inference import Segmentation
-from tds_core.metrics import region_dice, region_hd95_mm
+from tds_core.metrics import RegionScores, score_masks
 from tds_data.case import Case
 from tds_data.formats.names import is_image_name
+from tds_data.task import BRAIN_TUMOUR
 from tds_data.vocabulary import REGIONS, Modality, Region
+from tds_data.volume import Volume
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,12 +30,14 @@ class CaseScores:
         modalities: Sequences that the prediction was made from.
         dice: Dice of each region, in [0, 1].
         hd95_mm: 95th percentile Hausdorff distance of each region, millimetres.
+        regions: Every score of each region.
     """
 
     case: str
     modalities: tuple[Modality, ...]
     dice: dict[Region, float]
     hd95_mm: dict[Region, float]
+    regions: Mapping[str, RegionScores] = field(default_factory=dict)
 
 
 def evaluate_case(segmentation: Segmentation) -> CaseScores:
@@ -44,12 +53,46 @@ def evaluate_case(segmentation: Segmentation) -> CaseScores:
     if case.reference is None:
         message = f"case {case.name!r} has no reference mask; add one named *_seg.nii.gz to its folder"
         raise EvaluationError(message)
-    found, truth = segmentation.mask.voxels, case.reference.voxels
+    return score_labels(case, segmentation.mask.voxels, case.reference)
+
+
+def score_labels(case: Case, found: NDArray[np.generic], reference: Volume) -> CaseScores:
+    """Return the scores of a label map against a reference.
+
+    Args:
+        case: What both are of.
+        found: Labels 0 to 3 of shape (x, y, z), on the reference's grid.
+        reference: Labels 0 to 3.
+
+    Raises:
+        EvaluationError: If the two do not have one shape.
+    """
+    scores = score_masks(found, reference.voxels, reference.spacing_mm, BRAIN_TUMOUR.regions)
     return CaseScores(
         case=case.name,
         modalities=case.modalities,
-        dice=region_dice(found, truth),
-        hd95_mm=region_hd95_mm(found, truth, case.grid.spacing_mm),
+        dice={r: scores[r].dice for r in REGIONS},
+        hd95_mm={r: scores[r].hd95_mm for r in REGIONS},
+        regions=scores,
+    )
+
+
+def as_scored(case: str, regions: Mapping[str, RegionScores], *, phantom: bool) -> ScoredCase:
+    """Return a case's scores as numbers to sum up. The calibration error is there only where probabilities were.
+
+    Args:
+        case: Its name.
+        regions: What `score_masks` returned.
+        phantom: Whether the case is synthetic.
+    """
+    return ScoredCase(
+        case=case,
+        phantom=phantom,
+        values={
+            region: {name: float(getattr(scores, name)) for name in METRICS if name != CALIBRATION}
+            | ({} if scores.calibration is None else {CALIBRATION: scores.calibration.expected_error})
+            for region, scores in regions.items()
+        },
     )
 
 

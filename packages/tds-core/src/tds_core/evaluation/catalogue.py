@@ -29,6 +29,9 @@ class MetricInfo:
         return f"{self.title} ({self.unit})" if self.unit else self.title
 
 
+CALIBRATION: Final = "calibration_error"
+"""Only where probabilities were judged, too."""
+
 _SHARE: Final = (0.0, 1.0)
 _FROM_ZERO: Final = (0.0, None)
 
@@ -55,7 +58,7 @@ METRICS: Final = MappingProxyType(
             MetricInfo(name="lesions_found", title="Lesions found", limits=_FROM_ZERO),
             MetricInfo(name="lesions_missed", title="Lesions missed", higher_is_better=False, limits=_FROM_ZERO),
             MetricInfo(name="lesions_false", title="False lesions", higher_is_better=False, limits=_FROM_ZERO),
-            MetricInfo(name="calibration_error", title="Calibration error", higher_is_better=False, limits=_SHARE),
+            MetricInfo(name=CALIBRATION, title="Calibration error", higher_is_better=False, limits=_SHARE),
         )
     }
 )
