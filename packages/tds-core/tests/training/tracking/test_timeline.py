@@ -61,11 +61,11 @@ def test_a_value_done_again_the_same_keeps_its_time(run_folder: Path, note: Note
 
 
 def test_what_depends_on_the_clock_is_marked_when_it_is_done_again(run_folder: Path, note: Note) -> None:
-    note([Record(kind="metrics", time_ms=5, step=5, body={"values": {"system/rss": 1.0}})])
+    note([Record(kind="metrics", time_ms=5, step=5, body={"values": {"memory/rss": 1.0}})])
     timeline = Timeline(journal_path(run_folder))
     timeline.went_back(4, 9, to_before=False)
-    (record,) = timeline.metrics(5, {"system/rss": 2.0}, 9)
-    assert record.body == {"values": {"system/rss": 2.0}, "again": True}
+    (record,) = timeline.metrics(5, {"memory/rss": 2.0}, 9)
+    assert record.body == {"values": {"memory/rss": 2.0}, "again": True}
 
 
 def test_the_same_value_or_picture_of_the_same_step_is_no_news(run_folder: Path, note: Note) -> None:
@@ -76,14 +76,15 @@ def test_the_same_value_or_picture_of_the_same_step_is_no_news(run_folder: Path,
     assert not timeline.picture(5, "p", "d")
     assert timeline.picture(5, "p", "other")
     assert timeline.picture(6, "p", "other")
-    assert timeline.metrics(6, {"loss": 1.0}, 9) != []
+    assert timeline.metrics(6, {"loss": 1.0, "validation/seconds": 2.0}, 9) != []
+    assert timeline.metrics(6, {"loss": 1.0, "validation/seconds": 3.0}, 9) == []
 
 
 def _value(step: int) -> dict[str, Any]:
     return {"train/loss": math.sin(step), "train/rate": 1.0 / (1 + step)}
 
 
-def _live(path: Path, step: int, clock: int, journal: Journal, timeline: Timeline) -> None:
+def _tell(step: int, clock: int, journal: Journal, timeline: Timeline) -> None:
     back = timeline.went_back(step, clock, to_before=True)
     for record in ([back] if back else []) + timeline.metrics(step, _value(step), clock):
         journal.append(record)
@@ -105,7 +106,7 @@ def test_a_run_killed_anywhere_tells_the_same_points_as_an_undisturbed_one(
         for now in range(step + 1, min(step + life, 20) + 1):
             clock += 1
             if now % every == 0:
-                _live(folder, now, clock, journal, timeline)
+                _tell(now, clock, journal, timeline)
         journal.close()
         step = min(step + life, 20) // checkpoint * checkpoint
         if torn and life < 99:

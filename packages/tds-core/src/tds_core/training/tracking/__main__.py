@@ -16,11 +16,13 @@ from pathlib import Path
 from typing import Final
 
 from tds_core.training.tracking.delivery import Delivery
-from tds_core.training.tracking.lock import DeliveryLock
+from tds_core.training.tracking.journal import TRACKING_FOLDER
+from tds_core.training.tracking.lock import FileLock
 from tds_core.training.tracking.mlflow_sink import MlflowSink
 from tds_core.training.tracking.targets import Targets, address_tag
 from tds_core.training.tracking.tensorboard_sink import TensorBoardSink
 
+_LOCK_NAME: Final = "delivery.lock"
 _ORPHAN_S: Final = 30.0
 _POLL_S: Final = 0.25
 _KINDNESS: Final = 5
@@ -49,7 +51,7 @@ def main(arguments: list[str] | None = None) -> int:
     _prepare()
     parent = chosen.parent
     orphaned = (lambda: False) if parent is None else (lambda: os.getppid() != parent)
-    with DeliveryLock(chosen.run) as lock:
+    with FileLock(chosen.run / TRACKING_FOLDER / _LOCK_NAME) as lock:
         while not lock.take():
             if parent is None or orphaned():
                 return 3

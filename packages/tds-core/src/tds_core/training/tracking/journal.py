@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from tds_core.training.tracking.lock import FileLock
 from tds_core.training.tracking.records import Record, parse_line
 
 TRACKING_FOLDER: Final = "tracking"
@@ -18,6 +19,8 @@ TRACKING_FOLDER: Final = "tracking"
 
 JOURNAL_NAME: Final = "journal.jsonl"
 """Name of the journal in it."""
+
+_LOCK_NAME: Final = "journal.lock"
 
 MAX_BYTES: Final = 1 << 30
 """Largest journal; what comes after is not noted."""
@@ -33,13 +36,17 @@ class Journal:
         max_bytes: Largest length.
 
     Raises:
-        OSError: If the journal cannot be made or written.
+        OSError: If the journal cannot be made or written, or another process writes it.
     """
 
     def __init__(self, folder: Path, *, max_bytes: int = MAX_BYTES) -> None:
         self.path = journal_path(folder)
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._max_bytes = max_bytes
+        self._lock = FileLock(self.path.with_name(_LOCK_NAME))
+        if not self._lock.take():
+            message = f"another process writes {self.path.name}"
+            raise OSError(message)
         self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o644)
         self._length = _whole_lines(self._descriptor)
         os.ftruncate(self._descriptor, self._length)
@@ -76,6 +83,7 @@ class Journal:
     def close(self) -> None:
         """Let go of the file."""
         os.close(self._descriptor)
+        self._lock.release()
 
 
 def journal_path(folder: Path) -> Path:

@@ -70,7 +70,7 @@ def text_width(text: str, *, scale: int) -> int:
         text: One line.
         scale: Edge of a letter's dots, pixels.
     """
-    return max(0, len(text) * (_WIDTH + 1) - 1) * scale
+    return max(0, len(text.upper()) * (_WIDTH + 1) - 1) * scale  # some letters have capitals of two
 
 
 def text_height(*, scale: int) -> int:

@@ -1,12 +1,11 @@
-"""One process delivers a run's journal at a time; the system lets go of the lock when that process ends."""
+"""Files that one process at a time holds; the system lets go of them when that process ends, however it ends."""
 
+import errno
 import os
 import sys
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
-
-from tds_core.training.tracking.journal import TRACKING_FOLDER
 
 if sys.platform == "win32":  # pragma: no cover  # the tests run on POSIX
     import msvcrt
@@ -18,21 +17,22 @@ else:
     import fcntl
 
     def _try_lock(descriptor: int) -> None:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # Unlike `flock`, this is not shared with processes that are forked, such as those that make patches.
+        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
-_LOCK_NAME: Final = "delivery.lock"
+_HELD: Final = frozenset({errno.EACCES, errno.EAGAIN, errno.EDEADLK})
 
 
-class DeliveryLock:
-    """A lock that is held until the end of the block, once it was taken.
+class FileLock:
+    """A lock that is held until it is let go, once it was taken.
 
     Args:
-        folder: The run folder.
+        path: File to make for it; it stays.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._path = folder / TRACKING_FOLDER / _LOCK_NAME
+    def __init__(self, path: Path) -> None:
+        self._path = path
         self._descriptor: int | None = None
 
     def __enter__(self) -> Self:
@@ -41,9 +41,7 @@ class DeliveryLock:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-            self._descriptor = None
+        self.release()
 
     def take(self) -> bool:
         """Try to take it and return whether it is held now.
@@ -55,8 +53,16 @@ class DeliveryLock:
             descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
             try:
                 _try_lock(descriptor)
-            except OSError:
-                os.close(descriptor)
-                return False
+            except OSError as error:
+                if error.errno in _HELD:
+                    os.close(descriptor)
+                    return False
+                # Some network file systems have no locks; a run without one is better than none.
             self._descriptor = descriptor
         return True
+
+    def release(self) -> None:
+        """Let it go, if it is held."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None

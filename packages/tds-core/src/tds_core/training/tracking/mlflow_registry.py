@@ -33,9 +33,8 @@ def register_version(client: "MlflowClient", run: str, model: str, tags: Mapping
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
-    quoted = model.replace("'", "''")
-    for version in client.search_model_versions(f"name='{quoted}'"):
-        if version.run_id == run and version.tags.get(SHA256_TAG) == tags[SHA256_TAG]:
+    for version in client.search_model_versions(f"run_id='{run}'"):
+        if version.name == model and version.tags.get(SHA256_TAG) == tags[SHA256_TAG]:
             return
     source = f"{client.get_run(run).info.artifact_uri}/{BUNDLE_PLACE}"
     client.create_model_version(model, source, run_id=run, tags=dict(tags))

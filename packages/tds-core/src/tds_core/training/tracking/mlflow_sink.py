@@ -33,6 +33,8 @@ _PARAMS: Final = 100
 _TAG_LENGTH: Final = 5000
 _STATUS: Final = {"finished": "FINISHED", "early": "FINISHED", "stopped": "KILLED", "failed": "FAILED"}
 
+_FINAL_STATUS: Final = frozenset({400, 413, 414, 415})
+
 logger = logging.getLogger(__name__)
 
 
@@ -98,11 +100,21 @@ class MlflowSink:
                 continue
             refused += self._log(metrics)
             metrics = []
-            refused += self._other(record)
+            refused += self._unless_refused(record)
         refused += self._log(metrics)
         if any(record.kind == "event" for record in records):
             self._events()
         return refused
+
+    def _unless_refused(self, record: Record) -> int:
+        """Send one record; what is refused for what it is must not hold up the rest."""
+        try:
+            return self._other(record)
+        except Exception as error:
+            if record.kind == "run" or not _is_final(error):
+                raise
+            logger.warning("refused kind=%s reason=%s", record.kind, error)
+            return 1
 
     def _other(self, record: Record) -> int:
         body = record.body
@@ -179,7 +191,7 @@ class MlflowSink:
             try:
                 self._there.log_batch(self._run, metrics=part)
             except MlflowException as error:
-                if error.error_code != "INVALID_PARAMETER_VALUE":
+                if not _is_final(error):
                     raise
                 refused += self._log_singly(part)
         return refused
@@ -192,7 +204,7 @@ class MlflowSink:
             try:
                 self._there.log_batch(self._run, metrics=[metric])
             except MlflowException as error:
-                if error.error_code != "INVALID_PARAMETER_VALUE":
+                if not _is_final(error):
                     raise
                 logger.warning("metric_refused name=%s step=%d reason=%s", metric.key, metric.step, error)
                 refused += 1
@@ -231,6 +243,16 @@ def artefact_folder(uri: str, folder: Path) -> str | None:
         return None
     base = Path(uri.removeprefix("sqlite:///")).parent if uri.startswith("sqlite:///") else folder.parent
     return (base.absolute() / "mlflow-artefacts").as_uri()
+
+
+def _is_final(error: Exception) -> bool:
+    """Tell whether the same will be refused again whenever it is sent."""
+    from mlflow.exceptions import MlflowException  # noqa: PLC0415  # extra `track`
+    from requests import HTTPError  # noqa: PLC0415  # comes with MLflow
+
+    if isinstance(error, MlflowException):
+        return bool(error.error_code == "INVALID_PARAMETER_VALUE")
+    return isinstance(error, HTTPError) and error.response is not None and error.response.status_code in _FINAL_STATUS
 
 
 def _metrics(record: Record) -> "list[Metric]":

@@ -22,6 +22,7 @@ from tds_core.training.tracking.tracker import FinishLimits, JournalTracker
 if TYPE_CHECKING:  # keeps what configurations import out of the process that delivers
     from tds_core.training.config import TrainingConfig
 
+_NOT_IN_MODEL: Final = frozenset(":/")
 _EXTRA: Final = "track"
 _BUSY: Final = 3
 _REPLAY_S: Final = 600.0
@@ -41,7 +42,7 @@ def open_tracker(
         limits: How long the end of the run waits for its delivery.
 
     Raises:
-        ConfigError: If a server was named, but MLflow is not installed.
+        ConfigError: If a server was named, but MLflow is not installed, or the registry takes no such name.
     """
     targets = choose_targets(config, folder)
     try:
@@ -74,9 +75,13 @@ def choose_targets(config: "TrainingConfig", folder: Path) -> Targets:
         folder: The run folder.
 
     Raises:
-        ConfigError: If a server was named, but MLflow is not installed.
+        ConfigError: If a server was named, but MLflow is not installed, or the registry takes no such name.
     """
     wanted = config.tracking
+    model = wanted.register_model
+    if model is not None and (not model.strip() or _NOT_IN_MODEL & set(model)):
+        message = f"tracking.register_model is {model!r}; MLflow takes a name without ':' and '/' that is not empty"
+        raise ConfigError(message)
     mlflow, tensorboard = wanted.mlflow, wanted.tensorboard
     if mlflow and find_spec("mlflow") is None:
         if wanted.mlflow_uri is not None:

@@ -8,7 +8,7 @@ from typing import Any, Final
 from tds_core.training.tracking.journal import read_records
 from tds_core.training.tracking.records import Record
 
-CLOCK_PREFIXES: Final = ("system/", "time/")
+CLOCK_PREFIXES: Final = ("speed/", "memory/", "validation/seconds")
 """Metrics that tell of the machine and the clock: done again, they differ, and that is no news."""
 
 _PICTURE: Final = "picture:"
@@ -58,11 +58,12 @@ class Timeline:
         """
         groups: dict[tuple[int, bool], dict[str, Any]] = {}
         for name, value in values.items():
-            if step == self.last and name in self.there and self.there[name] == value:
+            clocked = name.startswith(CLOCK_PREFIXES)
+            if step == self.last and name in self.there and (clocked or self.there[name] == value):
                 continue
             before = self.earlier.get((step, name))
             same = before is not None and before[0] == value
-            again = before is not None and not same and name.startswith(CLOCK_PREFIXES)
+            again = before is not None and not same and clocked
             groups.setdefault((before[1] if before and same else now_ms, again), {})[name] = value
         records = [
             Record(
