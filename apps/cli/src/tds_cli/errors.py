@@ -5,7 +5,8 @@
     CliError
     ├── UsageFault (ValueError)      the command line asks for something that cannot be
     ├── ReferenceMissing (ValueError)  cases to be scored have no reference mask
-    └── OutputLost (OSError)         stdout takes nothing more
+    ├── OutputLost (OSError)         stdout takes nothing more
+    └── TrainingStopped              a training run was asked to stop and can go on
 
     Stopped (BaseException)          a signal asks the program to stop
 
@@ -40,6 +41,20 @@ class ReferenceMissing(CliError, ValueError):
 
 class OutputLost(CliError, OSError):
     """Stdout takes nothing more: its reader has gone away, its disk is full or it is closed."""
+
+
+class TrainingStopped(CliError):
+    """A training run was asked to stop, kept a checkpoint, and can go on.
+
+    Attributes:
+        step: Optimiser steps done.
+        reason: What asked, such as `SIGTERM`.
+    """
+
+    def __init__(self, step: int, reason: str) -> None:
+        super().__init__(f"training stopped after step {step} ({reason}); everything up to there is kept")
+        self.step = step
+        self.reason = reason
 
 
 class Stopped(BaseException):

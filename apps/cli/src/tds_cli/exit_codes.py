@@ -1,12 +1,13 @@
 """The one place where errors become exit codes."""
 
+import signal
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
 from typer import Abort, TyperException
 
-from tds_cli.errors import CliError, OutputLost, ReferenceMissing, Stopped, UsageFault
+from tds_cli.errors import CliError, OutputLost, ReferenceMissing, Stopped, TrainingStopped, UsageFault
 from tds_cli.logs import redact_text
 from tds_clinical.errors import ClinicalError, DicomWriteError, ReportError, SeriesNotFound
 from tds_core.errors import ConfigError, CoreError, DeviceUnavailable, EvaluationError, ModelError, OutOfMemory
@@ -18,6 +19,7 @@ from tds_data.errors import (
     LicenceNotAccepted,
     MissingDependency,
     RefusedStudy,
+    TaskError,
     UnknownScheme,
     VolumeWriteError,
     WeightsRefused,
@@ -69,6 +71,7 @@ _RAW_HINT: Final = (
     "nothing was written; if the study is raw, tds segment --prepare or tds data prepare registers its sequences and "
     "strips the skull"
 )
+_RESUME_HINT: Final = "run the same command with --resume to go on from there"
 _SKULL_PRESENT: Final = "SKULL-PRESENT"
 _RAW_EXTRAS: Final = frozenset({"register", "strip"})
 
@@ -88,7 +91,7 @@ _ROWS: Final[tuple[tuple[tuple[type[BaseException], ...], ExitCode, str, str], .
     ((LicenceNotAccepted,), ExitCode.USAGE, "licence-not-accepted", _LICENCE_HINT),
     ((VolumeWriteError, DicomWriteError, ReportError), ExitCode.FAILED, "write-failed", _WRITE_HINT),
     (
-        (TyperException, UsageFault, ConfigError, DeviceUnavailable, SeriesNotFound, UnknownScheme),
+        (TyperException, UsageFault, ConfigError, DeviceUnavailable, SeriesNotFound, TaskError, UnknownScheme),
         ExitCode.USAGE,
         "usage",
         "add --help to the command to see its options",
@@ -119,6 +122,10 @@ def describe(error: BaseException) -> Failure:
         return Failure(
             exit_code=SIGNAL_BASE + number, code="interrupted", message=message, hint="run the command again"
         )
+    if isinstance(error, TrainingStopped):
+        return Failure(
+            exit_code=_signal_code(error.reason), code="training-stopped", message=str(error), hint=_RESUME_HINT
+        )
     for kinds, exit_code, code, hint in _ROWS:
         if isinstance(error, kinds):
             way_out = _way_out_for_raw(error) or hint
@@ -126,6 +133,12 @@ def describe(error: BaseException) -> Failure:
     message = f"unexpected {type(error).__name__}: {_message(error)}"
     hint = "this is a fault of the program; run it again with --verbose and report what it says"
     return Failure(exit_code=ExitCode.FAILED, code="unexpected", message=message, hint=hint)
+
+
+def _signal_code(reason: str) -> int:
+    """Return the exit code of a run that was asked to stop: that of the signal which asked, if one did."""
+    known = {member.name: int(member) for member in signal.Signals}
+    return SIGNAL_BASE + known[reason] if reason in known else int(ExitCode.FAILED)
 
 
 def _way_out_for_raw(error: BaseException) -> str | None:

@@ -14,6 +14,7 @@ from tds_cli.commands.demo import demo
 from tds_cli.commands.evaluate import evaluate
 from tds_cli.commands.model import model_app
 from tds_cli.commands.segment import segment
+from tds_cli.commands.train import train
 from tds_cli.exit_codes import ExitCode, describe
 from tds_cli.signals import stoppable
 
@@ -29,6 +30,7 @@ app: Final = typer.Typer(
 app.command()(segment)
 app.command()(demo)
 app.command()(evaluate)
+app.command()(train)
 app.add_typer(data_app, name="data")
 app.add_typer(model_app, name="model")
 

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 PAGE_NAME: Final = "index.html"
 """What the page is called."""
 
+SCORES_NAME: Final = "scores.json"
+"""What the scores as JSON are called."""
+
 REPORT_VERSION: Final = "2.0"
 """Version of `scores.json`; the major number changes when a reader of the old form would break."""
 
@@ -143,7 +146,7 @@ def write_report(evaluation: Evaluation, folder: Path) -> None:
         (folder / name).write_bytes(png)
     texts = {
         PAGE_NAME: render_page(evaluation, plots),
-        "scores.json": json.dumps(to_document(evaluation), indent=1, ensure_ascii=False, allow_nan=False) + "\n",
+        SCORES_NAME: json.dumps(to_document(evaluation), indent=1, ensure_ascii=False, allow_nan=False) + "\n",
         "cases.csv": cases_csv(evaluation.cases),
         "summary.csv": summary_csv(summarise(evaluation.cases)),
     }
