@@ -66,6 +66,9 @@ def redact_text(text: str) -> str:
     return text
 
 
+_OURS: Final = ("tds_cli", "tds_core", "tds_data", "tds_clinical", "tds_cloud", "tds_serve")
+
+
 class RedactingHandler(logging.Handler):
     """Shows log records on stderr, one line each, redacted."""
 
@@ -99,15 +102,17 @@ def logging_to_stderr() -> Iterator[None]:
         logging.captureWarnings(capture=False)
         root.setLevel(level)
         root.removeHandler(handler)
+        set_verbosity(verbose=False)
 
 
 def set_verbosity(*, verbose: bool) -> None:
-    """Choose whether messages of level INFO and DEBUG are shown too.
+    """Choose whether messages of level INFO and DEBUG are shown too: ours, and other libraries' from WARNING up.
 
     Args:
         verbose: Whether to.
     """
-    logging.getLogger().setLevel(logging.DEBUG if verbose else logging.WARNING)
+    for name in _OURS:
+        logging.getLogger(name).setLevel(logging.DEBUG if verbose else logging.NOTSET)
 
 
 def _structured() -> logging.Formatter:
