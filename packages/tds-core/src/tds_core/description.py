@@ -79,6 +79,7 @@ class NetworkUse:
         windows: How they are led over a whole image.
         members: The networks; their probabilities are averaged.
         bytes_per_voxel: What one of them takes per voxel of its input while it runs.
+        weight_bytes: What the weights of the largest take; those of the shipped one are part of the runtime's share.
     """
 
     task: Task = BRAIN_TUMOUR
@@ -86,6 +87,7 @@ class NetworkUse:
     windows: WindowPlan = field(default_factory=WindowPlan)
     members: tuple[Member, ...] = (Member(),)
     bytes_per_voxel: int = BYTES_PER_VOXEL
+    weight_bytes: int = 0
 
     @property
     def outputs(self) -> int:
@@ -129,6 +131,7 @@ def read_use(document: Mapping[str, Any]) -> NetworkUse:
         windows=_read_windows(inference),
         members=_read_members(document.get("members")),
         bytes_per_voxel=int(inference["bytes_per_voxel"]),
+        weight_bytes=int(inference["weight_bytes"]),
     )
 
 
@@ -212,3 +215,28 @@ def _shape(edges: list[int]) -> Shape:
 
 def _threshold_message(region: str, thresholds: Mapping[str, float]) -> str:
     return f"the bundle needs a threshold between 0 and 1 for {region}; it has {dict(thresholds)}"
+
+
+def describe_use(use: NetworkUse) -> dict[str, Any]:
+    """Return the fields of format 2 that `read_use` reads.
+
+    Args:
+        use: How the networks are run.
+    """
+    plan = use.windows
+    fields: dict[str, Any] = {
+        "task": use.task.to_dict(),
+        "heads": use.heads,
+        "inference": {
+            "patch": None if plan.patch is None else list(plan.patch),
+            "overlap": plan.overlap,
+            "fixed": plan.fixed,
+            "multiple": list(plan.multiple),
+            "whole_voxels": plan.whole_voxels,
+            "bytes_per_voxel": use.bytes_per_voxel,
+            "weight_bytes": use.weight_bytes,
+        },
+    }
+    if len(use.members) > 1:
+        fields["members"] = [{"graph": member.graph, "share": member.share} for member in use.members]
+    return fields

@@ -31,7 +31,7 @@ def needed_bytes(case: Case, prepared: Prepared, use: NetworkUse | None = None) 
     use = use or NetworkUse()
     x, y, z = prepared.tensor.shape[1:]
     layout = lay_windows((x, y, z), use.windows)
-    network = math.prod(layout.window) * use.bytes_per_voxel
+    network = use.weight_bytes + math.prod(layout.window) * use.bytes_per_voxel
     if len(layout.starts) > 1:
         # Beside one window: the padded tensor, its logits, their weights, probabilities of one copy and of all.
         numbers = len(use.task.channels) + use.outputs + 1 + 2 * len(use.task.regions)
