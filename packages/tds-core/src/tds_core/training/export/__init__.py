@@ -1,0 +1,35 @@
+"""From a trained network to a bundle, ensembles of bundles, and bundles of MONAI."""
+
+from tds_core.training.export.facts import DatasetFacts, TrainingFacts, read_facts
+from tds_core.training.export.network_files import (
+    GraphSpec,
+    export_graph,
+    finite_copy,
+    point_at_weights,
+    read_network,
+    read_weights,
+    round_to_half,
+    write_network,
+)
+from tds_core.training.export.packing import ModelToPack, PackedBundle, pack_bundle
+from tds_core.training.export.runs import BundleNaming, export_bundle, export_run
+
+__all__ = [
+    "BundleNaming",
+    "DatasetFacts",
+    "GraphSpec",
+    "ModelToPack",
+    "PackedBundle",
+    "TrainingFacts",
+    "export_bundle",
+    "export_graph",
+    "export_run",
+    "finite_copy",
+    "pack_bundle",
+    "point_at_weights",
+    "read_facts",
+    "read_network",
+    "read_weights",
+    "round_to_half",
+    "write_network",
+]
