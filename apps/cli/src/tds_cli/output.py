@@ -115,6 +115,32 @@ def tell_failure(failure: Failure, error: BaseException, *, as_json: bool) -> No
             sys.stderr.write(f"error: {failure.message}\n  what to do: {failure.hint}\n")
 
 
+def is_terminal() -> bool:
+    """Return whether somebody watches stderr."""
+    return sys.stderr is not None and sys.stderr.isatty()
+
+
+def tell(text: str) -> None:
+    """Print a line for people on stderr, if there is one that takes it.
+
+    Args:
+        text: The line.
+    """
+    if sys.stderr is not None:
+        with suppress(OSError):  # nobody hears how far the work is; that does not end it
+            sys.stderr.write(f"{text}\n")
+            sys.stderr.flush()
+
+
+def tell_json(document: Mapping[str, Any]) -> None:
+    """Print a JSON object as one line on stderr.
+
+    Args:
+        document: Plain JSON types; numbers are finite.
+    """
+    tell(json.dumps(document, ensure_ascii=False, allow_nan=False))
+
+
 @contextmanager
 def progress_on_stderr() -> Iterator[Progress]:
     """Give a callback that shows what is going on, if stderr is a terminal, and is silent otherwise."""

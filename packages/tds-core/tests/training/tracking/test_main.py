@@ -24,7 +24,7 @@ QUICK = Pauses(poll_s=0.01, first_s=0.01, longest_s=0.02)
 class HangingSink(MemorySink):
     """A back end that accepts and never answers."""
 
-    def deliver(self, records: object) -> int:
+    def deliver(self, records: object) -> int:  # noqa: ARG002  # of the protocol
         threading.Event().wait()
         return 0
 
@@ -98,7 +98,8 @@ def test_one_process_delivers_at_a_time(run_folder: Path, journal: Journal) -> N
         f"assert FileLock(Path({str(run_folder)!r}) / 'tracking' / 'delivery.lock').take()\n"
         "print('held', flush=True)\ntime.sleep(60)"
     )
-    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as holder:
+    command = [sys.executable, "-c", code]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as holder:  # noqa: S603  # our own interpreter
         assert holder.stdout is not None
         assert holder.stdout.readline() == b"held\n"
         assert main([str(run_folder)]) == 3
@@ -134,5 +135,6 @@ def test_the_process_needs_neither_torch_nor_mlflow_to_start() -> None:
         "import sys, tds_core.training.tracking.__main__\n"
         "print([m for m in ('torch', 'mlflow', 'tensorboard', 'monai') if m in sys.modules])"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603  # our own interpreter
     assert done.stdout.strip() == "[]"

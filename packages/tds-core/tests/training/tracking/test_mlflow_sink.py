@@ -217,6 +217,7 @@ def test_a_model_name_that_is_refused_holds_nothing_up(run_folder: Path, store: 
     assert history(store, "loss") == [(1, 1.0)]
 
 
+@pytest.mark.slow
 def test_a_locked_store_is_tried_again_without_loss(run_folder: Path, store: str, note: Note) -> None:
     note([run_record(), metric(1, loss=1.0)])
     delivery = carrier(run_folder, f"{store}?timeout=0.1")

@@ -37,9 +37,9 @@ def sleeper(monkeypatch: pytest.MonkeyPatch, code: str) -> list[int | None]:
     """Let a small program stand for the process that delivers; return the parents it is told."""
     parents: list[int | None] = []
 
-    def start(folder: Path, *, parent: int | None) -> "subprocess.Popen[bytes]":
+    def start(_: Path, *, parent: int | None) -> "subprocess.Popen[bytes]":
         parents.append(parent)
-        return subprocess.Popen([sys.executable, "-c", code])
+        return subprocess.Popen([sys.executable, "-c", code])  # noqa: S603  # our own interpreter
 
     monkeypatch.setattr(courier_module, "start_delivery", start)
     monkeypatch.setattr(opening_module, "start_delivery", start)

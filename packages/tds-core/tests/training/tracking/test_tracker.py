@@ -120,7 +120,7 @@ def test_a_full_disk_loses_nothing_that_fits_in_memory_and_counts_the_rest(
     journal = Journal(run_folder)
     tracker = JournalTracker(run_folder, journal, None)
 
-    def full(record: Record) -> None:
+    def full(_: Record) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patch:
@@ -161,8 +161,9 @@ def test_nothing_happens_without_a_journal_or_after_the_end(run_folder: Path, tr
 
 def test_two_processes_do_not_write_one_journal(run_folder: Path, tracker: Tracker) -> None:
     tracker.metrics(1, {"a": 1.0})
-    code = f"from pathlib import Path; from tds_core.training.tracking.journal import Journal; Journal(Path({str(run_folder)!r}))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    code = "import sys, pathlib, tds_core.training.tracking.journal as j; j.Journal(pathlib.Path(sys.argv[1]))"
+    command = [sys.executable, "-c", code, str(run_folder)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603  # our own interpreter
     assert "another process writes journal.jsonl" in done.stderr
     assert [r.step for r in lines(run_folder)] == [1]
 

@@ -6,7 +6,7 @@
 """
 
 from tds_core.training.tracking.facts import RunFacts, code_facts, machine_facts
-from tds_core.training.tracking.opening import open_tracker, replay
+from tds_core.training.tracking.opening import check_tracking, open_tracker, replay
 from tds_core.training.tracking.tracker import FinishLimits, JournalTracker, SilentTracker
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "JournalTracker",
     "RunFacts",
     "SilentTracker",
+    "check_tracking",
     "code_facts",
     "machine_facts",
     "open_tracker",

@@ -75,21 +75,12 @@ def choose_targets(config: "TrainingConfig", folder: Path) -> Targets:
         folder: The run folder.
 
     Raises:
-        ConfigError: If a server was named, but MLflow is not installed, or the registry takes no such name.
+        ConfigError: As `check_tracking` does.
     """
+    check_tracking(config)
     wanted = config.tracking
-    model = wanted.register_model
-    if model is not None and (not model.strip() or _NOT_IN_MODEL & set(model)):
-        message = f"tracking.register_model is {model!r}; MLflow takes a name without ':' and '/' that is not empty"
-        raise ConfigError(message)
     mlflow, tensorboard = wanted.mlflow, wanted.tensorboard
     if mlflow and find_spec("mlflow") is None:
-        if wanted.mlflow_uri is not None:
-            message = (
-                f"tracking.mlflow_uri names a store, but {MissingDependency('mlflow', _EXTRA)}; or set tracking.mlflow "
-                "to false"
-            )
-            raise ConfigError(message)
         logger.warning("tracking_without_mlflow reason=%s", MissingDependency("mlflow", _EXTRA))
         mlflow = False
     if tensorboard and find_spec("tensorboard") is None:
@@ -97,6 +88,28 @@ def choose_targets(config: "TrainingConfig", folder: Path) -> Targets:
         tensorboard = False
     uri = (wanted.mlflow_uri or local_store(folder)) if mlflow else None
     return Targets(mlflow_uri=uri, experiment=wanted.experiment, tensorboard=tensorboard)
+
+
+def check_tracking(config: "TrainingConfig") -> None:
+    """Refuse, before long work, a tracking that cannot be.
+
+    Args:
+        config: Says what is wanted.
+
+    Raises:
+        ConfigError: If a server was named, but MLflow is not installed, or the registry takes no such name.
+    """
+    wanted = config.tracking
+    model = wanted.register_model
+    if model is not None and (not model.strip() or _NOT_IN_MODEL & set(model)):
+        message = f"tracking.register_model is {model!r}; MLflow takes a name without ':' and '/' that is not empty"
+        raise ConfigError(message)
+    if wanted.mlflow and wanted.mlflow_uri is not None and find_spec("mlflow") is None:
+        message = (
+            f"tracking.mlflow_uri names a store, but {MissingDependency('mlflow', _EXTRA)}; or set tracking.mlflow to "
+            "false"
+        )
+        raise ConfigError(message)
 
 
 def replay(folder: Path, *, timeout_s: float = _REPLAY_S) -> None:
