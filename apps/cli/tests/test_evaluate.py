@@ -36,7 +36,7 @@ def test_model_is_scored_per_patient_and_on_average(tds: Tds, data: Path, tmp_pa
     assert "PHANTOM: a, b" in out
     assert "Research use only" in out
     document = json.loads((tmp_path / "scores.json").read_text(encoding="utf-8"))
-    assert list(document) == ["schema_version", "model", "cases", "mean", "subsets"]
+    assert list(document) == ["schema_version", "model", "cases", "mean", "subsets", "summary"]
     first, second = document["cases"]
     assert (first["case"], first["phantom"]) == ("a", True)
     assert first["modalities"] == list(MODALITIES)
@@ -46,6 +46,34 @@ def test_model_is_scored_per_patient_and_on_average(tds: Tds, data: Path, tmp_pa
     assert document["subsets"] == []
     assert len(document["model"]["sha256"]) == 64
     assert lines[1][1] == f"{first['dice']['WT']:.3f}"
+
+
+def test_every_metric_is_summed_up_with_an_interval(tds: Tds, data: Path) -> None:
+    code, out, _ = tds("evaluate", data, "--json")
+    document = json.loads(out)
+    assert code == 0
+    first = document["cases"][0]
+    assert first["regions"]["WT"]["dice"] == first["dice"]["WT"]
+    assert {"iou", "surface_dice", "sensitivity", "volume_error_ml", "lesion_dice", "lesion_hd95_mm"} <= set(
+        first["regions"]["ET"]
+    )
+    summed = next(row for row in document["summary"] if (row["region"], row["metric"]) == ("WT", "dice"))
+    assert summed["kind"] == "phantom"
+    assert summed["mean"] == document["mean"]["dice"]["WT"]
+    assert summed["interval_low"] <= summed["mean"] <= summed["interval_high"]
+
+
+def test_report_is_a_page_with_tables_and_plots(tds: Tds, data: Path, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib", reason="the extra report of tds-core is not installed")
+    code, out, err = tds("evaluate", data, "--report", tmp_path / "report")
+    assert (code, err) == (0, "")
+    assert f"the page is {tmp_path / 'report' / 'index.html'}" in out
+    assert {"index.html", "cases.csv", "summary.csv", "scores.json", "boxes-phantoms.png"} <= set(
+        listed(tmp_path / "report")
+    )
+    code, _, err = tds("evaluate", data, "--report", tmp_path / "report")
+    assert code == 1
+    assert "report" in err
 
 
 def test_every_subset_of_the_sequences_is_scored(tds: Tds, data: Path) -> None:

@@ -15,13 +15,21 @@ from tds_core.api import TumorDetector
 from tds_core.errors import EvaluationError
 from tds_core.evaluation import (
     CaseScores,
+    Evaluation,
+    ScoredCase,
+    as_scored,
     case_folders,
     evaluate_case,
     mean_dice,
     score_labels,
     sequence_subsets,
+    summarise,
     with_sequences,
+    write_report,
 )
+from tds_core.evaluation.report import require_report
+from tds_core.evaluation.tables import summary_row
+from tds_data.atomic import atomic_folder, check_target
 from tds_data.case import Case
 from tds_data.discover import discover
 from tds_data.errors import GridMismatch, VolumeWriteError
@@ -30,7 +38,7 @@ from tds_data.report import ModelIdentity
 from tds_data.study_files import StudyFiles, load_case
 from tds_data.vocabulary import REGIONS, Modality, Region
 
-SCHEMA_VERSION: Final = "1.0"
+SCHEMA_VERSION: Final = "1.1"
 """Version of the JSON form of scores."""
 
 _DIGITS: Final = 4
@@ -167,6 +175,7 @@ def as_document(scores: Scores) -> dict[str, Any]:
             }
             for chosen, cases in scores.subsets.items()
         ],
+        "summary": [_rounded_row(summary_row(summary)) for summary in summarise(_scored(scores))],
     }
 
 
@@ -209,6 +218,42 @@ def check_artefact(path: Path) -> None:
         raise UsageFault(message)
 
 
+def check_report(folder: Path, protected: Sequence[Path]) -> None:
+    """Refuse early a folder that the report could not be made in, and a report without what draws it.
+
+    Args:
+        folder: To be made.
+        protected: Folders that it may not lie in or hold.
+
+    Raises:
+        VolumeWriteError: If it holds something or cannot be made.
+        MissingDependency: If the extra `report` of tds-core is not installed.
+    """
+    require_report()
+    check_target(folder, protected=protected)
+
+
+def write_evaluation(folder: Path, scores: Scores) -> None:
+    """Write scores as a page, tables and plots, whole or not at all.
+
+    Args:
+        folder: To be made.
+        scores: At least one case's.
+
+    Raises:
+        VolumeWriteError: If it cannot be written.
+    """
+    model = scores.model
+    facts = {} if model is None else {"Model": f"{model.name} {model.version}", "Hash of its manifest": model.sha256}
+    evaluation = Evaluation(
+        title="Evaluation" if model is None else f"Evaluation of {model.name}",
+        cases=_scored(scores),
+        facts=facts,
+    )
+    with atomic_folder(folder) as target:
+        write_report(evaluation, target)
+
+
 def write_artefact(path: Path, document: Mapping[str, Any]) -> None:
     """Write scores as a JSON file, whole or not at all.
 
@@ -237,7 +282,20 @@ def _entry(scores: CaseScores, phantoms: frozenset[str]) -> dict[str, Any]:
         "modalities": [str(m) for m in scores.modalities],
         "dice": _rounded(scores.dice),
         "hd95_mm": _rounded(scores.hd95_mm),
+        "regions": {region: _rounded_row(row) for region, row in _case(scores, phantoms).values.items()},
     }
+
+
+def _scored(scores: Scores) -> tuple[ScoredCase, ...]:
+    return tuple(_case(case, scores.phantoms) for case in scores.cases)
+
+
+def _case(scores: CaseScores, phantoms: frozenset[str]) -> ScoredCase:
+    return as_scored(scores.case, scores.regions, phantom=scores.case in phantoms)
+
+
+def _rounded_row(row: Mapping[str, str | float | None]) -> dict[str, str | float | None]:
+    return {name: round(value, _DIGITS) if isinstance(value, float) else value for name, value in row.items()}
 
 
 def _mean_hd95_mm(cases: Sequence[CaseScores]) -> dict[Region, float]:

@@ -13,6 +13,10 @@ Data = Annotated[Path, typer.Argument(metavar="DATA", help="Folder with one sub-
 Cases = Annotated[list[str] | None, typer.Option("--case", metavar="NAME", help="Only this sub-folder; repeatable.")]
 Subsets = Annotated[bool, typer.Option("--subsets", help="Also score every subset of the sequences.")]
 Artefact = Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", help="JSON file to write.")]
+Report = Annotated[
+    Path | None,
+    typer.Option("--report", metavar="DIR", help="Folder to make: page, tables, box and Bland-Altman plots."),
+]
 Predictions = Annotated[
     Path | None,
     typer.Option("--predictions", metavar="DIR", help="Score NAME.nii.gz or NAME/mask.nii.gz here; run no model."),
@@ -25,6 +29,7 @@ def evaluate(  # noqa: PLR0913  # a command's parameters are its options
     case: Cases = None,
     subsets: Subsets = False,
     out: Artefact = None,
+    report: Report = None,
     predictions: Predictions = None,
     model: ModelFolder = None,
     trust: Trust = None,
@@ -32,7 +37,7 @@ def evaluate(  # noqa: PLR0913  # a command's parameters are its options
     as_json: AsJson = False,
     verbose: Verbose = False,
 ) -> None:
-    """Score masks against experts': Dice and HD95 per patient.
+    """Score masks against experts': Dice, HD95 and more per patient, with intervals.
 
     The masks are the model's, or with --predictions ones that exist.
     """
@@ -45,6 +50,8 @@ def evaluate(  # noqa: PLR0913  # a command's parameters are its options
 
     if out is not None:
         scoring.check_artefact(out)
+    if report is not None:
+        scoring.check_report(report, protected=[data, *([] if predictions is None else [predictions])])
     cases = scoring.find_cases(data, case or ())
     request = ModelRequest(folder=model, trusted=parse_trust(trust), device=device)
     with output.progress_on_stderr() as progress:
@@ -55,9 +62,13 @@ def evaluate(  # noqa: PLR0913  # a command's parameters are its options
     document = scoring.as_document(scores)
     if out is not None:
         scoring.write_artefact(out, document)
+    if report is not None:
+        scoring.write_evaluation(report, scores)
     if as_json:
         output.say_json(document)
     else:
         scoring.say_scores(scores)
         if out is not None:
             output.say(f"written to {out}")
+        if report is not None:
+            output.say(f"the page is {report / 'index.html'}")
