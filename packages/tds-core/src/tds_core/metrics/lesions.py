@@ -150,8 +150,8 @@ def score_pair_lesions(pair: MaskPair, rule: LesionRule) -> LesionScores:
     zones = _components(_dilated(pair.truth, rule.dilation))
     parts = _components(pair.found)
     matches = _matches(zones[pair.found], parts[pair.found])
-    lesions = np.where(pair.truth, zones, 0)
-    sizes = np.bincount(lesions.ravel())
+    lesions = zones * pair.truth
+    sizes = np.bincount(zones[pair.truth], minlength=1)
     boxes, part_boxes = find_objects(lesions), find_objects(parts)
     scores = []
     for zone in np.flatnonzero(sizes[1:] * pair.voxel_ml * 1000.0 > rule.min_volume_mm3) + 1:
@@ -180,11 +180,12 @@ def _matches(zones: Labels, parts: Labels) -> NDArray[np.int64]:
         zones: Zone at each voxel that was found, 0 outside all.
         parts: Part at the same voxels.
     """
-    pairs = np.stack([zones, parts], axis=1).astype(np.int64)
-    first = np.ones(len(pairs), dtype=np.bool_)
-    first[1:] = (pairs[1:] != pairs[:-1]).any(axis=1)  # neighbours mostly are of one pair
-    pairs = pairs[first & (pairs[:, 0] > 0)]
-    return np.unique(pairs, axis=0)
+    size = int(parts.max(initial=0)) + 1
+    keys = zones.astype(np.int64) * size + parts
+    first = np.ones(keys.size, dtype=np.bool_)
+    np.not_equal(keys[1:], keys[:-1], out=first[1:])  # neighbours mostly are of one pair
+    keys = np.unique(keys[first & (zones > 0)])
+    return np.stack(np.divmod(keys, size), axis=1)
 
 
 def _held(parts: Labels, numbers: NDArray[np.int64]) -> Mask:
