@@ -1,7 +1,6 @@
 """What `tds train` does: one run, or one for each fold and their ensemble, and what it tells."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -9,12 +8,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tds_cli import output
 from tds_cli.errors import TrainingStopped, UsageFault
+from tds_cli.training_progress import training_progress
 from tds_core.errors import MissingDependency
 
 if TYPE_CHECKING:
     from tds_core.evaluation.summary import ScoredCase
     from tds_core.training.config import TrainingConfig
-    from tds_core.training.run import Listeners, RunSummary
+    from tds_core.training.run import RunSummary
 
 _RUNS: Final = Path("runs")
 _NEEDED: Final = ("torch", "monai", "onnx", "safetensors")
@@ -64,7 +64,10 @@ def train_and_tell(request: TrainRequest, *, as_json: bool) -> None:
     config = with_absolute_paths(load_config(request.config, settings), request.config.resolve().parent)
     folder = (request.folder or _RUNS / config.name).resolve()
     _check_folder(folder, resume=request.resume)
-    summaries = _train_folds(config, folder) if request.all_folds else {"": _train(config, folder)}
+    if request.all_folds:
+        summaries = _train_folds(config, folder, as_json=as_json)
+    else:
+        summaries = {"": _train(config, folder, as_json=as_json)}
     if as_json:
         output.say_json(_document(folder, summaries))
         return
@@ -90,17 +93,17 @@ def _check_folder(folder: Path, *, resume: bool) -> None:
         raise UsageFault(message)
 
 
-def _train(config: "TrainingConfig", folder: Path) -> "RunSummary":
-    from tds_core.training.run import run_training  # noqa: PLC0415  # loads torch
+def _train(config: "TrainingConfig", folder: Path, *, as_json: bool) -> "RunSummary":
+    from tds_core.training.run import Listeners, run_training  # noqa: PLC0415  # loads torch
 
-    with _listeners() as listeners:
-        summary = run_training(config, folder, listeners)
+    with training_progress(steps_per_epoch=config.sampling.steps_per_epoch, as_json=as_json) as view:
+        summary = run_training(config, folder, Listeners(stage=view.stage, work=view.work, report=view.report))
     if summary.outcome.status == "stopped":
         raise TrainingStopped(summary.outcome.step, summary.outcome.reason)
     return summary
 
 
-def _train_folds(config: "TrainingConfig", folder: Path) -> Mapping[str, "RunSummary"]:
+def _train_folds(config: "TrainingConfig", folder: Path, *, as_json: bool) -> dict[str, "RunSummary"]:
     """Train one fold after the other; they share preprocessed cases."""
     if config.data.split.names:
         message = "--fold all needs folds; leave data.split.names out"
@@ -109,20 +112,8 @@ def _train_folds(config: "TrainingConfig", folder: Path) -> Mapping[str, "RunSum
     summaries = {}
     for fold in range(config.data.split.folds):
         one = replace(config, data=replace(data, split=replace(data.split, fold=fold)))
-        summaries[f"fold {fold}"] = _train(one, folder / f"fold-{fold}")
+        summaries[f"fold {fold}"] = _train(one, folder / f"fold-{fold}", as_json=as_json)
     return summaries
-
-
-@contextmanager
-def _listeners() -> Iterator["Listeners"]:
-    from tds_core.training.run import Listeners  # noqa: PLC0415  # loads torch
-
-    with output.progress_on_stderr() as progress:
-
-        def show(done: int, total: int, what: str) -> None:
-            progress(f"{what}: {done} of {total}")
-
-        yield Listeners(stage=progress, work=show)
 
 
 def _document(folder: Path, summaries: Mapping[str, "RunSummary"]) -> dict[str, Any]:
