@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from tds_core.errors import ConfigError
-from tds_core.training.config import NetworkConfig, parse, to_document
+from tds_core.training.config import NetworkConfig, TrainingConfig, parse, to_document
 from tds_core.training.dints import (
     Architecture,
     DintsOptions,
@@ -16,8 +16,9 @@ from tds_core.training.dints import (
 )
 from tds_core.training.dints.architecture import OPERATIONS
 from tds_core.training.dints.networks import architecture_codes, path_number
+from tds_core.training.run import with_absolute_paths
 
-from .conftest import edge, make_network
+from .conftest import edge, make_config, make_network
 
 
 def write(path: Path, document: object) -> Path:
@@ -125,3 +126,14 @@ def test_a_named_file_is_put_in_place(tmp_path: Path, found: Architecture) -> No
     assert inline_architecture({"channels": 4}, tmp_path) == {"channels": 4}
     absolute = inline_architecture({"architecture": str(tmp_path / "a.yaml")}, Path("elsewhere"))
     assert absolute == options
+
+
+def test_a_run_holds_its_architecture_wherever_it_is_resumed(tmp_path: Path, found: Architecture) -> None:
+    write(tmp_path / "a.yaml", {"format": 1, "architecture": to_document(found)})
+    told = make_config(network=NetworkConfig(name="dints", options={"architecture": "a.yaml"}))
+    kept = yaml.safe_load(yaml.safe_dump(to_document(with_absolute_paths(told, tmp_path))))
+    options = parse(TrainingConfig, kept).network.options
+    assert parse(DintsOptions, options).architecture == found
+    missing = make_config(network=NetworkConfig(name="dints", options={"architecture": "b.yaml"}))
+    with pytest.raises(ConfigError, match=r"cannot read the configuration 'b\.yaml'"):
+        with_absolute_paths(missing, tmp_path)

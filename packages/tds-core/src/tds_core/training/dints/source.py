@@ -73,7 +73,7 @@ def split_patients(patients: Sequence[T], seed: int) -> tuple[tuple[T, ...], tup
 
     Examples:
         >>> split_patients("abcd", 0)
-        (('c', 'd'), ('a', 'b'))
+        (('a', 'c'), ('b', 'd'))
     """
     count = len(patients)
     if count < 2:  # noqa: PLR2004  # two halves

@@ -4,14 +4,21 @@ from dataclasses import replace
 from pathlib import Path
 
 from tds_core.training.config import TrainingConfig
+from tds_core.training.dints import inline_architecture
 
 
 def with_absolute_paths(config: TrainingConfig, base: Path) -> TrainingConfig:
     """Return a configuration whose paths do not depend on where it is read.
 
+    The architecture of the network `dints` is read and put in place of its file, so that runs and bundles need no other
+    file.
+
     Args:
         config: With paths relative to `base`, or absolute ones.
         base: Folder of the configuration file.
+
+    Raises:
+        ConfigError: If the file of an architecture cannot be used.
     """
 
     def place(path: Path | None) -> Path | None:
@@ -26,15 +33,10 @@ def with_absolute_paths(config: TrainingConfig, base: Path) -> TrainingConfig:
             split=replace(split, file=place(split.file)),
             cache=place(data.cache),
         ),
-        network=replace(config.network, weights=place(config.network.weights), options=_options(config, base)),
+        network=replace(
+            config.network,
+            weights=place(config.network.weights),
+            options=inline_architecture(config.network.options, base),
+        ),
         plan=place(config.plan),
     )
-
-
-def _options(config: TrainingConfig, base: Path) -> dict[str, object]:
-    """Return the network's options; the architecture of `dints` may be a file."""
-    options = dict(config.network.options)
-    named = options.get("architecture")
-    if isinstance(named, str):
-        options["architecture"] = str((base / named).resolve())
-    return options
