@@ -160,9 +160,8 @@ def settled_mm(here: Points, there: Points, span: Span, *, least_mm: float = 0.0
         low, high = span(lower)[0], _ABOVE * span(upper)[1]
         if high < least_mm:
             return lower
-        far = far[(upper[far] >= low) & (lower[far] <= high)]
         # whoever cannot be one of the distances stays on its side of them
-        lower = np.where(upper < low, upper, lower)
+        far = far[(upper[far] >= low) & (lower[far] <= high)]
     lower[far] = tree.query(_mm(here.places[far], here), distance_upper_bound=high)[0]
     return lower
 
