@@ -25,6 +25,8 @@ BYTES_PER_VOXEL: Final = 360
 """What a network takes per voxel of its input where the bundle does not say; measured with the shipped one."""
 
 _AXES: Final = (0, 1, 2)
+_RAS: Final = ("RL", "AP", "SI")
+"""Where each axis may lead: as in RAS, or the other way."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +79,8 @@ class NetworkUse:
         task: What goes in and comes out.
         heads: One of `HEADS`.
         windows: How they are led over a whole image.
+        reversed_axes: Axes (0 x, 1 y, 2 z) along which the networks see images turned round, because they were trained
+            on images that were not in RAS order.
         members: The networks; their probabilities are averaged.
         bytes_per_voxel: What one of them takes per voxel of its input while it runs.
         weight_bytes: What the weights of the largest take; those of the shipped one are part of the runtime's share.
@@ -85,6 +89,7 @@ class NetworkUse:
     task: Task = BRAIN_TUMOUR
     heads: str = HEADS[0]
     windows: WindowPlan = field(default_factory=WindowPlan)
+    reversed_axes: tuple[int, ...] = ()
     members: tuple[Member, ...] = (Member(),)
     bytes_per_voxel: int = BYTES_PER_VOXEL
     weight_bytes: int = 0
@@ -129,10 +134,20 @@ def read_use(document: Mapping[str, Any]) -> NetworkUse:
         task=Task.from_dict(document["task"]),
         heads=heads,
         windows=_read_windows(inference),
+        reversed_axes=read_orientation(document["preprocessing"]["orientation"]),
         members=_read_members(document.get("members")),
         bytes_per_voxel=int(inference["bytes_per_voxel"]),
         weight_bytes=int(inference["weight_bytes"]),
     )
+
+
+def orientation(use: NetworkUse) -> str:
+    """Return the order in which networks see images, such as `RAS`.
+
+    Args:
+        use: How they are run.
+    """
+    return "".join(pair[axis in use.reversed_axes] for axis, pair in enumerate(_RAS))
 
 
 def read_preprocess(document: Mapping[str, Any], use: NetworkUse) -> PreprocessConfig:
@@ -194,7 +209,23 @@ def _read_windows(inference: Mapping[str, Any]) -> WindowPlan:
         fixed=bool(inference["fixed"]),
         multiple=_shape(inference["multiple"]),
         whole_voxels=int(inference["whole_voxels"]),
+        gaussian={"gaussian": True, "constant": False}[inference["blend"]],
     )
+
+
+def read_orientation(axes: str) -> tuple[int, ...]:
+    """Return the axes along which images are turned round from RAS.
+
+    Args:
+        axes: Such as `LPS`.
+
+    Raises:
+        BundleIncompatible: If the axes are not x, y, z in this order.
+    """
+    if len(axes) != len(_RAS) or any(found not in pair for found, pair in zip(axes, _RAS, strict=True)):
+        message = f"the bundle wants images in the order {axes!r}; this version knows RAS and reversals such as LPS"
+        raise BundleIncompatible(message)
+    return tuple(axis for axis, (found, pair) in enumerate(zip(axes, _RAS, strict=True)) if found != pair[0])
 
 
 def _read_members(entries: list[Mapping[str, Any]] | None) -> tuple[Member, ...]:
@@ -233,6 +264,7 @@ def describe_use(use: NetworkUse) -> dict[str, Any]:
             "fixed": plan.fixed,
             "multiple": list(plan.multiple),
             "whole_voxels": plan.whole_voxels,
+            "blend": "gaussian" if plan.gaussian else "constant",
             "bytes_per_voxel": use.bytes_per_voxel,
             "weight_bytes": use.weight_bytes,
         },

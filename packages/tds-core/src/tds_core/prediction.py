@@ -15,7 +15,7 @@ from tds_core.description import NetworkUse
 from tds_core.engine import Engine, Ensemble
 from tds_core.errors import BundleIncompatible
 from tds_core.regions import paint_regions
-from tds_core.windows import WindowLayout, lay_windows, window_weights
+from tds_core.windows import WindowLayout, lay_windows
 from tds_data.task import Task
 
 FloatArray = NDArray[np.float32]
@@ -56,9 +56,10 @@ def predict(
         raise BundleIncompatible(message)
     x, y, z = tensor.shape[1:]
     layout = lay_windows((x, y, z), use.windows)
+    turned = tuple(axis + 1 for axis in use.reversed_axes)
     flips = [flip for size in range(len(mirror) + 1) for flip in itertools.combinations(mirror, size)]
     work = _Work(
-        padded=_padded(tensor, layout, use.task),
+        padded=_padded(np.flip(tensor, turned), layout, use.task),
         layout=layout,
         flips=tuple(tuple(axis + 1 for axis in flip) for flip in flips),
         use=use,
@@ -68,7 +69,7 @@ def predict(
         # The engine lives in this call only, so that no two members take memory at once.
         _add_member(total, open_member(), share, work)
     total /= len(flips)
-    return total[(slice(None), *layout.inside)]
+    return np.flip(total[(slice(None), *layout.inside)], turned)
 
 
 def coarse_labels(probabilities: FloatArray, bundle: Bundle) -> NDArray[np.uint8]:
@@ -110,7 +111,7 @@ def _logits(engine: Engine, padded: FloatArray, work: _Work) -> FloatArray:
     windows = work.layout.windows
     if len(windows) == 1:
         return _infer(engine, padded, work.use)
-    weights = window_weights(work.layout.window)
+    weights = work.layout.weights
     count = np.zeros(work.layout.padded, dtype=np.float32)
     total = np.zeros((work.use.outputs, *work.layout.padded), dtype=np.float32)
     for window in windows:

@@ -44,6 +44,7 @@ class WindowPlan:
         fixed: Whether the network takes nothing but windows of `patch`.
         multiple: What an image that goes through whole is padded to a multiple of, along x, y, z.
         whole_voxels: An image of so many voxels, padded, or fewer goes through whole unless the network is fixed.
+        gaussian: Whether the middle of a window counts more than its border; all voxels count alike if not.
 
     Raises:
         ConfigError: If a number is out of range, or a fixed network has no patch.
@@ -54,6 +55,7 @@ class WindowPlan:
     fixed: bool = False
     multiple: Shape = (MULTIPLE, MULTIPLE, MULTIPLE)
     whole_voxels: int = 0
+    gaussian: bool = True
 
     def __post_init__(self) -> None:
         if min(*self.multiple, *(self.patch or self.multiple)) < 1:
@@ -77,6 +79,7 @@ class WindowLayout:
         before: How many zeros come before it along each axis.
         window: Shape of each window.
         starts: Where each window starts in the padded image.
+        gaussian: Whether the middle of a window counts more than its border.
     """
 
     shape: Shape
@@ -84,6 +87,7 @@ class WindowLayout:
     before: Shape
     window: Shape
     starts: tuple[Shape, ...]
+    gaussian: bool = True
 
     @property
     def padding(self) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int]]:
@@ -96,6 +100,11 @@ class WindowLayout:
         """The image in the padded image."""
         x, y, z = (slice(b, b + n) for n, b in zip(self.shape, self.before, strict=True))
         return x, y, z
+
+    @property
+    def weights(self) -> NDArray[np.float32]:
+        """How much each voxel of a window counts."""
+        return window_weights(self.window) if self.gaussian else np.ones(self.window, np.float32)
 
     @property
     def windows(self) -> tuple[Slices, ...]:
@@ -126,7 +135,9 @@ def lay_windows(shape: Shape, plan: WindowPlan) -> WindowLayout:
     x, y, z = ((p - n) // 2 for n, p in zip(shape, padded, strict=True))
     steps = [_starts(n, w, plan.overlap) for n, w in zip(padded, window, strict=True)]
     starts = tuple((i, j, k) for i, j, k in itertools.product(*steps))
-    return WindowLayout(shape=shape, padded=padded, before=(x, y, z), window=window, starts=starts)
+    return WindowLayout(
+        shape=shape, padded=padded, before=(x, y, z), window=window, starts=starts, gaussian=plan.gaussian
+    )
 
 
 @lru_cache(maxsize=4)

@@ -4,21 +4,26 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from torch import nn
 
 from tds_core import Bundle, Engine, TrainingError, open_engine
 from tds_core.bundle import GRAPH_NAME, WEIGHTS_NAME
+from tds_core.training.config import NetworkConfig
 from tds_core.training.export import point_at_weights, read_network, round_to_half, write_network
-from tds_core.training.mixture.config import NetworkConfig
-from tds_core.training.mixture.network import build_network
+from tds_core.training.models import build_network
 
-SMALL = NetworkConfig(init_filters=8, blocks_down=(1, 1), blocks_up=(1,))
+SMALL = NetworkConfig(options={"init_filters": 8, "blocks_down": [1, 1], "blocks_up": [1]})
+
+
+def build(config: NetworkConfig) -> nn.Module:
+    return build_network(config, in_channels=4, out_channels=3, patch=(24, 32, 40))
 
 
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("exported")
     torch.manual_seed(0)
-    write_network(folder, build_network(SMALL))
+    write_network(folder, build(SMALL))
     return folder
 
 
@@ -26,21 +31,17 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_graph_gives_what_torch_gives_from_the_same_file(exported: Path, shape: tuple[int, int, int]) -> None:
     tensor = np.random.default_rng(0).normal(size=(1, 4, *shape)).astype(np.float32)
     with torch.inference_mode():
-        expected = read_network(exported, SMALL)(torch.from_numpy(tensor)).numpy()
+        expected = read_network(exported, build(SMALL))(torch.from_numpy(tensor)).numpy()
     np.testing.assert_allclose(open_engine(exported / GRAPH_NAME).infer(tensor), expected, atol=1e-3)
 
 
 def test_shipped_graph_gives_what_torch_gives_from_its_weights(bundle: Bundle, engine: Engine) -> None:
     shape = bundle.description["architecture"]
     assert isinstance(shape, dict)
-    config = NetworkConfig(
-        init_filters=shape["init_filters"],
-        blocks_down=tuple(shape["blocks_down"]),
-        blocks_up=tuple(shape["blocks_up"]),
-    )
+    config = NetworkConfig(options={name: shape[name] for name in ("init_filters", "blocks_down", "blocks_up")})
     tensor = np.random.default_rng(1).normal(size=(1, 4, 24, 16, 16)).astype(np.float32)
     with torch.inference_mode():
-        expected = read_network(bundle.folder, config)(torch.from_numpy(tensor)).numpy()
+        expected = read_network(bundle.folder, build(config))(torch.from_numpy(tensor)).numpy()
     np.testing.assert_allclose(engine.infer(tensor), expected, atol=1e-3)
 
 
@@ -54,8 +55,8 @@ def test_graph_holds_no_weights_and_no_trace_of_the_machine(exported: Path) -> N
 
 def test_weights_are_rounded_to_half_precision_and_read_back_exactly(exported: Path) -> None:
     torch.manual_seed(0)
-    original = build_network(SMALL)
-    rounded, read = round_to_half(original).state_dict(), read_network(exported, SMALL).state_dict()
+    original = build(SMALL)
+    rounded, read = round_to_half(original).state_dict(), read_network(exported, build(SMALL)).state_dict()
     for name, tensor in original.state_dict().items():
         assert torch.equal(read[name], rounded[name])
         assert read[name].dtype == torch.float32
@@ -64,7 +65,7 @@ def test_weights_are_rounded_to_half_precision_and_read_back_exactly(exported: P
 
 @pytest.mark.parametrize("value", [float("nan"), 1e6])
 def test_diverged_weights_are_not_exported(tmp_path: Path, value: float) -> None:
-    network = build_network(SMALL)
+    network = build(SMALL)
     with torch.no_grad():
         next(network.parameters()).fill_(value)
     with pytest.raises(TrainingError, match="not finite in half precision; the run diverged"):

@@ -1,5 +1,6 @@
 """From a trained network to a bundle, ensembles of bundles, and bundles of MONAI."""
 
+from tds_core.training.export.ensemble import EnsembleNaming, make_ensemble
 from tds_core.training.export.facts import DatasetFacts, TrainingFacts, read_facts
 from tds_core.training.export.network_files import (
     GraphSpec,
@@ -11,20 +12,22 @@ from tds_core.training.export.network_files import (
     round_to_half,
     write_network,
 )
-from tds_core.training.export.packing import ModelToPack, PackedBundle, pack_bundle
+from tds_core.training.export.packing import BundleContent, PackedBundle, pack_bundle
 from tds_core.training.export.runs import BundleNaming, export_bundle, export_run
 
 __all__ = [
+    "BundleContent",
     "BundleNaming",
     "DatasetFacts",
+    "EnsembleNaming",
     "GraphSpec",
-    "ModelToPack",
     "PackedBundle",
     "TrainingFacts",
     "export_bundle",
     "export_graph",
     "export_run",
     "finite_copy",
+    "make_ensemble",
     "pack_bundle",
     "point_at_weights",
     "read_facts",

@@ -25,8 +25,6 @@ from torch import Tensor, nn
 from tds_core.bundle import GRAPH_NAME, WEIGHTS_NAME
 from tds_core.errors import TrainingError
 from tds_core.training.config import Shape
-from tds_core.training.mixture.config import NetworkConfig
-from tds_core.training.mixture.network import build_network
 
 _OPSET: Final = 21
 _MAX_INLINE: Final = 64
@@ -82,14 +80,13 @@ def write_network(folder: Path, network: nn.Module, spec: GraphSpec | None = Non
     (folder / GRAPH_NAME).write_bytes(graph.SerializeToString(deterministic=True))
 
 
-def read_network(folder: Path, config: NetworkConfig) -> nn.Module:
-    """Return the network of the shipped bundle's kind, for training on or for checks.
+def read_network(folder: Path, network: nn.Module) -> nn.Module:
+    """Return a network with the weights of a bundle, for checks.
 
     Args:
         folder: The bundle.
-        config: Shape of the network.
+        network: Of the same architecture; changed in place.
     """
-    network = build_network(config)
     network.load_state_dict(read_weights(folder))
     return network.eval()
 

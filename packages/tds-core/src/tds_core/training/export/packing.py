@@ -21,7 +21,7 @@ from tds_core.bundle import (
     load_bundle,
     write_manifest,
 )
-from tds_core.description import NetworkUse, PostprocessConfig, describe_use
+from tds_core.description import NetworkUse, PostprocessConfig, describe_use, orientation
 from tds_core.engine import open_model
 from tds_core.errors import TrainingError
 from tds_core.golden import golden_hash, golden_probabilities, packed_probabilities, run_golden
@@ -45,22 +45,20 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class ModelToPack:
-    """A network and everything that its bundle says.
+class BundleContent:
+    """Everything that a bundle says of its networks.
 
     Attributes:
-        network: Maps (batch, channel, x, y, z) to logits (batch, output, x, y, z).
-        use: How it is run; what it takes is measured when it is packed.
+        use: How they are run; what that takes is measured when a network is packed.
         preprocess: How cases become tensors.
         postprocess: How probabilities become masks.
         name: Of the bundle.
         version: Of the bundle.
-        licence: SPDX identifier of the weights' licence.
+        licence: SPDX expression of the weights' licence.
         architecture: `name` of the network family, and its options.
         provenance: Where the weights come from, in plain YAML values.
     """
 
-    network: nn.Module
     use: NetworkUse
     preprocess: PreprocessConfig
     postprocess: PostprocessConfig
@@ -86,57 +84,58 @@ class PackedBundle:
     notes: tuple[str, ...] = field(default=())
 
 
-def pack_bundle(model: ModelToPack, target: Path) -> PackedBundle:
+def pack_bundle(network: nn.Module, content: BundleContent, target: Path) -> PackedBundle:
     """Write a bundle, whole or not at all.
 
     Args:
-        model: What to pack.
+        network: Maps (batch, channel, x, y, z) to logits (batch, output, x, y, z).
+        content: What the bundle says of it.
         target: Folder to make.
 
     Raises:
         TrainingError: If the weights are not finite, or the graph does not give what the network gives.
         VolumeWriteError: If the folder holds something or cannot be written (from tds_data).
     """
-    golden = make_golden_input(model.use, model.preprocess)
-    precision = _choose_precision(model, golden)
+    golden = make_golden_input(content.use, content.preprocess)
+    precision = _choose_precision(network, golden, content.use)
     stored = precision.network
-    use = replace(model.use, bytes_per_voxel=precision.bytes_per_voxel, weight_bytes=_weight_bytes(stored))
+    use = replace(content.use, bytes_per_voxel=precision.bytes_per_voxel, weight_bytes=_weight_bytes(stored))
     expected, notes = precision.probabilities, precision.notes
     with atomic_folder(target) as folder:
         fixed = _write_network(folder, stored, use, half=precision.half)
         if fixed is not None:
             use, notes = fixed, (*notes, f"the graph takes windows of {fixed.windows.patch} voxels only")
-            golden = make_golden_input(use, model.preprocess)
+            golden = make_golden_input(use, content.preprocess)
             expected = probe_network(stored, golden.tensor, use).probabilities
-        document = describe(replace(model, use=use), precision.told)
+        document = describe(replace(content, use=use), precision.told)
         sha256 = finish(folder, document, golden, expected=expected)
     return PackedBundle(folder=target, sha256=sha256, notes=notes)
 
 
-def describe(model: ModelToPack, precision: Mapping[str, Any]) -> dict[str, Any]:
+def describe(content: BundleContent, precision: Mapping[str, Any]) -> dict[str, Any]:
     """Return the content of `bundle.yaml`, but for the golden case.
 
     Args:
-        model: What is packed.
+        content: What is packed.
         precision: How weights are stored.
     """
-    before, after = model.preprocess, model.postprocess
-    task, edges = model.use.task, before.voxel_mm
+    before, after = content.preprocess, content.postprocess
+    task, edges = content.use.task, before.voxel_mm
     windowed = ", ".join(task.windows)
     rest = f"z-score over the foreground of each {'other ' if windowed else ''}channel"
     return {
         "format": FORMATS[-1],
-        "name": model.name,
-        "version": model.version,
+        "name": content.name,
+        "version": content.version,
         "title": f"{task.name}: {', '.join(task.regions)} from {', '.join(task.channels)}",
         "intended_use": RESEARCH_USE_NOTICE,
-        **describe_use(model.use),
-        **_codes(model.use),
+        **describe_use(content.use),
+        **_codes(content.use),
         "preprocessing": {
             "spacing_mm": edges[0] if len(set(edges)) == 1 else list(edges),
             "clip": before.clip,
             "interpolation": str(before.interpolation),
-            "orientation": "RAS",
+            "orientation": orientation(content.use),
             "normalisation": f"{windowed} cut to its window; {rest}" if windowed else rest,
         },
         "postprocessing": {
@@ -145,10 +144,10 @@ def describe(model: ModelToPack, precision: Mapping[str, Any]) -> dict[str, Any]
             "mirror": list(after.mirror),
         },
         "calibration": None,
-        "licence": model.licence,
-        "architecture": dict(model.architecture),
+        "licence": content.licence,
+        "architecture": dict(content.architecture),
         "precision": dict(precision),
-        "provenance": dict(model.provenance),
+        "provenance": dict(content.provenance),
     }
 
 
@@ -219,15 +218,15 @@ class _Precision:
     notes: tuple[str, ...] = ()
 
 
-def _choose_precision(model: ModelToPack, golden: GoldenInput) -> _Precision:
-    exact = finite_copy(model.network)
-    probe = probe_network(exact, golden.tensor, model.use)
+def _choose_precision(network: nn.Module, golden: GoldenInput, use: NetworkUse) -> _Precision:
+    exact = finite_copy(network)
+    probe = probe_network(exact, golden.tensor, use)
     try:
-        rounded = round_to_half(model.network)
+        rounded = round_to_half(network)
     except TrainingError as error:
         reason = str(error)
     else:
-        halves = probe_network(rounded, golden.tensor, model.use)
+        halves = probe_network(rounded, golden.tensor, use)
         furthest = float(np.abs(halves.probabilities - probe.probabilities).max())
         if furthest <= FAITHFUL:
             return _Precision(

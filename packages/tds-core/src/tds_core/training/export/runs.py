@@ -13,7 +13,7 @@ from tds_core.training.config import TrainingConfig, load_config, to_document
 from tds_core.training.distributed import World
 from tds_core.training.engine import CHECKPOINT_FOLDER, CheckpointStore, load_best
 from tds_core.training.export.facts import TrainingFacts, code_versions, read_facts
-from tds_core.training.export.packing import ModelToPack, PackedBundle, pack_bundle
+from tds_core.training.export.packing import BundleContent, PackedBundle, pack_bundle
 from tds_core.training.models import build_network, model_facts
 from tds_core.training.validation.plan import spacing_mm, window_plan
 from tds_data.preprocess import PreprocessConfig
@@ -95,8 +95,7 @@ def export_bundle(
     if use.is_brain_tumour:
         preprocess = replace(preprocess, modalities=tuple(Modality(c) for c in task.channels))
     about = model_facts(config.network.name)
-    model = ModelToPack(
-        network=network,
+    content = BundleContent(
         use=use,
         preprocess=preprocess,
         postprocess=PostprocessConfig(
@@ -116,7 +115,7 @@ def export_bundle(
         },
         provenance=_provenance(config, facts),
     )
-    return pack_bundle(model, target)
+    return pack_bundle(network, content, target)
 
 
 def without_paths(config: TrainingConfig) -> dict[str, Any]:

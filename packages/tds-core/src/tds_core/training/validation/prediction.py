@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from tds_core.training.config import Heads, Precision, Shape
-from tds_core.windows import WindowLayout, WindowPlan, lay_windows, window_weights
+from tds_core.windows import WindowLayout, WindowPlan, lay_windows
 from tds_data.task import Task
 
 _DTYPES: Final = {Precision.FP32: None, Precision.BF16: torch.bfloat16, Precision.FP16: torch.float16}
@@ -154,7 +154,7 @@ def _logits(network: nn.Module, padded: Tensor, layout: WindowLayout, config: Pr
     windows = layout.windows
     if len(windows) == 1:
         return _forward(network, padded[None], config)[0]
-    weights = torch.from_numpy(window_weights(layout.window).copy())
+    weights = torch.from_numpy(layout.weights.copy())
     at_once = min(_MOST_AT_ONCE, max(1, _VOXELS_AT_ONCE // weights.numel()))
     count = torch.zeros(layout.padded)
     total = torch.zeros((output_channels(config.heads, config.task), *layout.padded))
