@@ -1,5 +1,6 @@
 """How much memory of the host this process and its workers hold, as Linux tells it."""
 
+import ctypes
 import os
 from collections.abc import Iterator
 from contextlib import suppress
@@ -25,6 +26,15 @@ def reset_peak() -> bool:
     try:
         (_PROC / "self" / "clear_refs").write_text(_RESET_PEAK, encoding="ascii")
     except OSError:
+        return False
+    return True
+
+
+def trim() -> bool:
+    """Give memory that was freed, but kept for later, back to the system; return whether the system's library can."""
+    try:
+        ctypes.CDLL(None).malloc_trim(0)  # of glibc
+    except (AttributeError, OSError, TypeError):  # another library, or Windows, where there is none to open
         return False
     return True
 

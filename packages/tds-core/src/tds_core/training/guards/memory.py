@@ -161,7 +161,9 @@ class MemoryGuard:
     def free(self) -> None:
         """Give back what is held without need."""
         gc.collect()
-        if not self.is_host:
+        if self.is_host:
+            host_memory.trim()
+        else:
             torch.cuda.empty_cache()
 
     def _vram_left(self) -> int:

@@ -60,8 +60,8 @@ class AdaptiveBatch:
         self._floor = 0
         self._known: tuple[int, int] | None = None
         """A micro-batch, and by how much it rose above what was taken before this process's first step, bytes."""
-        self._rises: deque[int] = deque(maxlen=_REMEMBERED)
-        """By how much the last steps of this micro-batch rose above what was taken just before them, bytes."""
+        self._peaks: deque[int] = deque(maxlen=_REMEMBERED)
+        """The most that was taken in each of the last steps of this micro-batch, bytes."""
         self._told_short = False
 
     def run(self, step: Callable[[int], _T]) -> _T:
@@ -76,7 +76,6 @@ class AdaptiveBatch:
         """
         self._prepare()
         while True:
-            before = self._memory.taken_bytes()
             self._memory.begin()
             try:
                 result = step(self.size)
@@ -85,10 +84,9 @@ class AdaptiveBatch:
                     raise
                 reason = _first_line(error)
             else:
-                self._learn(before)
+                self._learn()
                 return result
             # Outside of the handler, so that nothing holds the failed step's tensors any more.
-            self._memory.free()
             self.shrink(reason)
 
     def shrink(self, reason: str) -> int:
@@ -100,21 +98,9 @@ class AdaptiveBatch:
         Raises:
             TrainingOutOfMemory: If it is 1 already.
         """
-        self._grows = False
         if self.size == 1:
             self._refuse(reason)
-        before, self.size = self.size, math.ceil(self.size / 2)
-        self._goal = self.size
-        self._rises.clear()
-        values = {
-            "before": before,
-            "after": self.size,
-            "accumulated": math.ceil(self._share / self.size),
-            "left_bytes": self._memory.left_bytes(),
-            "device": str(self._memory.device),
-            "reason": reason,
-        }
-        self._tell("micro_batch_halved", values)
+        self._set_size(math.ceil(self.size / 2), reason)
         return self.size
 
     def state_dict(self) -> dict[str, int]:
@@ -138,7 +124,7 @@ class AdaptiveBatch:
         self._goal = min(int(state["goal"]), self._share)
         self._grows = bool(state["grows"])
         self._known = (int(state["known_size"]), int(state["known_bytes"])) if state["known_size"] else None
-        self._rises.clear()
+        self._peaks.clear()
         self._floor = 0
 
     def _prepare(self) -> None:
@@ -146,16 +132,15 @@ class AdaptiveBatch:
         self._floor = self._floor or taken
         left = self._memory.left_bytes()
         double = min(self._goal, 2 * self.size)
-        over, short, full = self._world.sum(
-            torch.tensor(
-                [
-                    self._memory.is_over(),
-                    not _fits(self._need(self.size, taken), left),
-                    not _fits(self._need(double, taken), left),
-                ],
-                dtype=torch.float64,
-            )
-        ).tolist()
+        if not _fits(self._need(double if self._grows else self.size, taken), left):
+            self._memory.free()
+            taken, left = self._memory.taken_bytes() or 0, self._memory.left_bytes()
+        found = [
+            self._memory.is_over(),
+            not _fits(self._need(self.size, taken), left),
+            not _fits(self._need(double, taken), left),
+        ]
+        over, short, full = self._world.sum(torch.tensor(found, dtype=torch.float64)).tolist()
         if over:
             self._refuse_limit()
         elif short:
@@ -165,26 +150,27 @@ class AdaptiveBatch:
 
     def _need(self, size: int, taken: int) -> int | None:
         """Return what a step is expected to take on top of what is taken now, in bytes; `None` if nothing is known."""
-        if self._rises and self._known is not None and size == self._known[0]:
-            return max(self._rises)
         if self._known is None:
             return None
+        if self._peaks and size == self._known[0]:
+            # What an allocator kept of the step before counts as taken, but is there for the next.
+            return max(0, max(self._peaks) - taken)
         measured_for, rise = self._known
         # Gradients and the optimiser's state do not grow with the micro-batch, but here they count as if they did: too
         # much rather than too little.
         return math.ceil(rise * size / measured_for) - (taken - self._floor)
 
-    def _learn(self, before: int | None) -> None:
+    def _learn(self) -> None:
         peak = self._memory.peak_bytes()
-        if peak is None or before is None:
+        if peak is None:
             return
         rise = max(0, peak - self._floor)
         if self._known is None or self._known[0] != self.size:
-            self._rises.clear()
+            self._peaks.clear()
             self._known = (self.size, rise)
         else:
             self._known = (self.size, max(rise, self._known[1]))
-        self._rises.append(max(0, peak - before))
+        self._peaks.append(peak)
 
     def _grow(self, size: int, *, full: bool) -> None:
         if full:
@@ -196,10 +182,13 @@ class AdaptiveBatch:
         self._grows = size < self._goal
 
     def _make_room(self, taken: int, left: int | None) -> None:
-        self._memory.free()
         need = self._need(self.size, taken)
         if self.size > 1:
-            self.shrink(f"a step is expected to take {_gib(need)} and {_gib(left)} are left")
+            size = self.size
+            while size > 1 and not _fits(self._need(size, taken), left):
+                size = math.ceil(size / 2)
+            reason = f"a step is expected to take {_gib(need)} and {_gib(left)} are left"
+            self._set_size(min(self._world.gather(size)), reason)
             return
         permitted = self._memory.permitted_bytes()
         if self._world.any(not _fits(need, permitted)):
@@ -209,6 +198,21 @@ class AdaptiveBatch:
         if not self._told_short:
             self._told_short = True
             self._tell("memory_short", {"needed_bytes": need, "left_bytes": left})
+
+    def _set_size(self, size: int, reason: str) -> None:
+        values = {
+            "before": self.size,
+            "after": size,
+            "accumulated": math.ceil(self._share / size),
+            "left_bytes": self._memory.left_bytes(),
+            "device": str(self._memory.device),
+            "reason": reason,
+        }
+        self.size = self._goal = size
+        self._grows = False
+        self._peaks.clear()
+        self._memory.free()  # or what larger steps left behind would count as taken by the smaller ones
+        self._tell("micro_batch_halved", values)
 
     def _refuse(self, reason: str) -> NoReturn:
         message = (
