@@ -84,7 +84,7 @@ def test_the_norm_of_the_search_goes_into_what_is_found() -> None:
     assert (found.norm, found.groups, found.channels) == ("group", 4, 8)
 
 
-def test_a_decided_search_decodes_to_what_it_decided() -> None:
+def decided() -> DiNTS:
     network = make_network()
     space = network.dints_space
     with torch.no_grad():
@@ -93,7 +93,23 @@ def test_a_decided_search_decodes_to_what_it_decided() -> None:
             space.log_alpha_a[number, path] = 9
         space.log_alpha_c.fill_(-9)
         space.log_alpha_c[..., 3] = 9
-    assert decode(network, OPTIONS) == Architecture(
+    return network
+
+
+def test_a_search_without_a_decision_warns(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    write_search_result(tmp_path, decided(), OPTIONS)
+    assert not caplog.messages
+    undecided = make_network()
+    with torch.no_grad():
+        undecided.dints_space.log_alpha_a.fill_(0.0)
+        undecided.dints_space.log_alpha_a[:, 3] = 0.1
+        undecided.dints_space.log_alpha_a[:, :3] = -0.1
+    write_search_result(tmp_path, undecided, OPTIONS)
+    assert "search_undecided" in caplog.text
+
+
+def test_a_decided_search_decodes_to_what_it_decided() -> None:
+    assert decode(decided(), OPTIONS) == Architecture(
         channels=4,
         depths=2,
         downsample=False,

@@ -1,5 +1,6 @@
 """What a search leaves behind: `architecture.yaml` with the reasons, and a picture of it in letters."""
 
+import logging
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,10 +17,14 @@ from tds_core.training.dints.options import DintsSearchOptions
 from tds_core.training.dints.penalties import PenaltyMeter
 from tds_data.atomic_file import write_text
 
+log = logging.getLogger(__name__)
+
 ARCHITECTURE_NAME: Final = "architecture.yaml"
 DIAGRAM_NAME: Final = "architecture.txt"
 
 _DIGITS: Final = 4
+_FAR: Final = 0.5
+"""Where memory found and expected differ by more than this share of the latter, the search has not decided."""
 _HEAD: Final = """\
 # What a search over topologies found (DiNTS, He et al. 2021, arXiv:2103.15954).
 # Research software, not a medical device.
@@ -61,6 +66,9 @@ def decode(network: DiNTS, options: DintsSearchOptions) -> Architecture:
 def write_search_result(folder: Path, network: DiNTS, options: DintsSearchOptions) -> Architecture:
     """Write `architecture.yaml` and `architecture.txt`, and return the architecture.
 
+    A warning is logged if the network found takes quite another memory than the search expected, which is a sign that
+    the search has not decided.
+
     Args:
         folder: Of the run.
         network: Of the search.
@@ -70,7 +78,11 @@ def write_search_result(folder: Path, network: DiNTS, options: DintsSearchOption
         OSError: If the files cannot be written.
     """
     found = decode(network, options)
-    document = {"format": FORMAT, "architecture": to_document(found), "search": _reasons(network, options, found)}
+    reasons = _reasons(network, options, found)
+    memory = reasons["memory"]
+    if abs(memory["found"] - memory["expected"]) > _FAR * memory["expected"]:
+        log.warning("search_undecided expected=%s found=%s more=epochs", memory["expected"], memory["found"])
+    document = {"format": FORMAT, "architecture": to_document(found), "search": reasons}
     text = yaml.safe_dump(document, sort_keys=False, default_flow_style=None, width=120)
     write_text(folder / ARCHITECTURE_NAME, _HEAD + text)
     write_text(folder / DIAGRAM_NAME, draw(found))
