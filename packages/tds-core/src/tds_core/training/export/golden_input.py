@@ -22,6 +22,7 @@ _SEED: Final = 4242
 _EDGE: Final = 48
 _LARGEST: Final = 127
 _PHANTOM_MM: Final = 2.0
+_COARSEST_MM: Final = 4.0  # phantoms have no larger voxels
 _BRIGHT: Final = 2.0
 _BLOBS: Final = 6
 
@@ -78,7 +79,8 @@ def golden_shape(use: NetworkUse) -> Shape:
 
 
 def _phantom_cut(shape: Shape, preprocess: PreprocessConfig) -> NDArray[np.float32]:
-    case = make_phantom(PhantomConfig(seed=_SEED, spacing_mm=max(_PHANTOM_MM, *preprocess.voxel_mm)))
+    edge = min(_COARSEST_MM, max(_PHANTOM_MM, *preprocess.voxel_mm))
+    case = make_phantom(PhantomConfig(seed=_SEED, spacing_mm=edge))
     tensor = prepare(case, preprocess).tensor
     bright = np.argwhere(tensor[-1] > min(_BRIGHT, 0.9 * float(tensor[-1].max())))
     cut = np.zeros((len(tensor), *shape), np.float32)
