@@ -153,6 +153,18 @@ def test_a_delivery_ends_with_the_run_and_outlasts_failures(run_folder: Path, no
     assert [r.kind for r in sink.got] == ["run", "metrics", "finish"]
 
 
+def test_an_end_that_another_process_delivered_is_the_end(run_folder: Path, note: Note) -> None:
+    note([run_record(), FINISH])
+    assert Delivery(run_folder, MemorySink(), "t").drain()
+    stop, sink = threading.Event(), MemorySink()
+    guard = threading.Timer(10, stop.set)
+    guard.start()
+    assert Delivery(run_folder, sink, "t", QUICK).run(stop)
+    assert not stop.is_set()
+    guard.cancel()
+    assert sink.got == []
+
+
 def test_a_finish_that_a_resumed_run_left_behind_is_no_end(run_folder: Path, note: Note) -> None:
     note([run_record(), FINISH, run_record()])
     stop, outcome = threading.Event(), list[bool]()

@@ -1,8 +1,6 @@
 import json
 import math
-import multiprocessing
 import sqlite3
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -14,7 +12,9 @@ from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
 from tds_core.bundle import DEFAULT_BUNDLE, load_bundle
+from tds_core.training.tracking.courier import start_delivery
 from tds_core.training.tracking.delivery import Delivery
+from tds_core.training.tracking.journal import Journal
 from tds_core.training.tracking.mlflow_registry import SHA256_TAG
 from tds_core.training.tracking.mlflow_sink import RUN_TAG, MlflowSink, artefact_folder
 from tds_core.training.tracking.positions import save_position
@@ -258,28 +258,19 @@ def test_where_files_of_an_experiment_go(run_folder: Path) -> None:
     assert artefact_folder("postgresql://h/d", run_folder) == (run_folder.parent / "mlflow-artefacts").as_uri()
 
 
-def _one_run(folder: Path, store: str) -> None:
-    sys.exit(0 if carrier(folder, store, "shared").drain() else 1)
-
-
+@pytest.mark.slow
 def test_runs_at_the_same_time_share_one_file(tmp_path: Path, store: str) -> None:
-    from tds_core.training.tracking.journal import Journal  # noqa: PLC0415  # several of them here
-
     folders = [tmp_path / "many" / str(n) for n in range(3)]
     for number, folder in enumerate(folders):
         journal = Journal(folder)
         for record in [run_record(f"run-{number}"), *(metric(n, n, loss=float(n)) for n in range(60))]:
             journal.append(record)
         journal.close()
-    context = multiprocessing.get_context("fork")
-    processes = [context.Process(target=_one_run, args=(folder, store)) for folder in folders]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join(120)
-    failed = [folder for folder, process in zip(folders, processes, strict=True) if process.exitcode != 0]
-    for folder in failed:  # locked for longer than SQLite waits: tried again, as the delivery does
-        assert carrier(folder, store, "shared").drain()
+        Targets(mlflow_uri=store, experiment="shared", tensorboard=False).save(folder)
+    processes = [start_delivery(folder, parent=None) for folder in folders]
+    failed = [folder for folder, process in zip(folders, processes, strict=True) if process.wait(180) != 0]
+    for folder in failed:  # locked for longer than SQLite waits: tried again, as during a run
+        assert start_delivery(folder, parent=None).wait(180) == 0
     assert len(runs(store)) == 3
     client = MlflowClient(store)
     for run in runs(store):

@@ -26,6 +26,11 @@ def lines(folder: Path) -> list[Record]:
     return [record for record, _ in read_records(journal_path(folder)) if record is not None]
 
 
+@pytest.fixture(autouse=True)
+def _everything_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    without(monkeypatch)
+
+
 def without(monkeypatch: pytest.MonkeyPatch, *packages: str) -> None:
     def find(name: str) -> ModuleSpec | None:
         return None if name in packages else ModuleSpec(name, None)

@@ -3,6 +3,7 @@
 import logging
 import os
 import threading
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -99,7 +100,9 @@ class Delivery:
             known = Position(target=target, run=known.run if known and known.target == target else "")
         self._position = known
         self._connected = False
-        self._last_kind = ""
+        # An earlier process may have outlived a killed training for long enough to deliver the end of the next one.
+        before = (record.kind for record, end in read_records(journal) if record and end <= known.offset)
+        self._last_kind = "".join(deque(before, maxlen=1))
 
     @property
     def problem(self) -> str:
