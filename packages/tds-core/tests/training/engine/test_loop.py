@@ -439,6 +439,33 @@ def test_run_ends_when_not_even_one_patch_fits(run: Any, hungry: Callable[[int],
         run.fit()
 
 
+def test_run_goes_back_when_memory_runs_out_while_weights_are_being_changed(
+    new_run: NewRun, hungry: Callable[[int], SupervisedLearner], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    straight, torn = new_run("straight"), new_run("torn")
+    straight.learner, torn.learner = hungry(4), hungry(4)
+    optimiser = torn.learner._optimiser
+    move, calls = optimiser.step, []
+
+    def run_out_half_way(*arguments: object, **options: object) -> object:
+        calls.append(1)
+        if len(calls) != 7:
+            return move(*arguments, **options)
+        with torch.no_grad():
+            next(iter(torn.learner.network.parameters())).add_(99)
+        message = "DefaultCPUAllocator: can't allocate memory: you tried to allocate 99 bytes"
+        raise RuntimeError(message)
+
+    monkeypatch.setattr(optimiser, "step", run_out_half_way)
+    for run in (straight, torn):
+        run.guards.batch.size = 4
+        assert run.fit().status == "finished"
+    assert torn.heard.kinds() == ["micro_batch_halved"]
+    assert len(calls) > 12
+    pairs = zip(straight.learner.network.parameters(), torn.learner.network.parameters(), strict=True)
+    assert all(torch.allclose(a, b, atol=1e-5) for a, b in pairs)
+
+
 def test_other_errors_of_a_step_end_the_run(run: Any) -> None:
     def broken(*_: object, **__: object) -> StepResult:
         message = "something else"

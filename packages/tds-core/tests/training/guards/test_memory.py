@@ -5,7 +5,15 @@ import torch
 
 from tds_core.errors import ConfigError, TrainingOutOfMemory
 from tds_core.training.distributed import World
-from tds_core.training.guards import MemoryGuard, PeerOutOfMemory, fail_together, host_memory, is_out_of_memory
+from tds_core.training.guards import (
+    MemoryGuard,
+    PeerOutOfMemory,
+    UpdateTorn,
+    changing_weights,
+    fail_together,
+    host_memory,
+    is_out_of_memory,
+)
 
 CPU = torch.device("cpu")
 
@@ -39,6 +47,7 @@ def test_errors_of_memory_are_known(error: BaseException) -> None:
         ValueError("out of memory"),
         OSError(errno.ENOSPC, "No space left on device"),
         TrainingOutOfMemory("it is decided already"),
+        UpdateTorn("out of memory"),
     ],
 )
 def test_other_errors_are_not_taken_for_it(error: BaseException) -> None:
@@ -84,6 +93,13 @@ def test_success_everywhere_goes_on() -> None:
     with fail_together(world):
         pass
     assert world.said == [False]
+
+
+def test_memory_that_runs_out_while_weights_change_is_no_reason_to_try_again() -> None:
+    with pytest.raises(UpdateTorn), changing_weights(World()):
+        raise _allocation_error()
+    with pytest.raises(RuntimeError, match="shapes"), changing_weights(World()):
+        raise RuntimeError("shapes do not match")
 
 
 def test_step_is_measured_on_the_host() -> None:

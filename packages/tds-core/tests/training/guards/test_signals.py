@@ -13,9 +13,10 @@ from tds_core.training.guards import StopRequest
 )
 def test_signal_asks_for_an_end_and_says_why(number: signal.Signals, name: str) -> None:
     with StopRequest() as stop:
-        assert stop.reason == ""
+        assert stop.reason == stop.signal_name == ""
         os.kill(os.getpid(), number)
         assert stop.requested
+        assert stop.signal_name == number.name
         assert name in stop.reason
 
 
@@ -33,6 +34,7 @@ def test_second_sigterm_changes_nothing() -> None:
         os.kill(os.getpid(), signal.SIGTERM)
         os.kill(os.getpid(), signal.SIGTERM)
         assert "SIGUSR1" in stop.reason
+        assert stop.signal_name == "SIGUSR1"
 
 
 def test_handlers_are_given_back() -> None:

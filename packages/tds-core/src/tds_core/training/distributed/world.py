@@ -5,29 +5,27 @@ gradients travel over NCCL where there are GPUs. What is sent is tensors and pla
 `weights_only=True`: no process can make another run code.
 """
 
-import io
-import logging
-import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from types import TracebackType
-from typing import Any, Final, Self, TypeVar
+from typing import Final, Self, TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
 from tds_core.errors import ConfigError, TrainingError
-from tds_core.training.config import Device
-from tds_core.training.distributed.devices import choose_device
+from tds_core.training.distributed._buckets import sum_in_buckets
+from tds_core.training.distributed._talk import packed, talking, unpacked
 from tds_core.training.distributed.launch import Launch, share_of
 
 _T = TypeVar("_T")
 
-_TIMEOUT_S: Final = 1800.0
-
-logger = logging.getLogger(__name__)
+_PATIENCE: Final = timedelta(days=7)
+_TURNS: Final = 3
+_SAME: Final = 1e-4
+"""Relative difference of the sums of a tensor that rounding on unlike GPUs explains."""
 
 
 class World:
@@ -50,6 +48,28 @@ class World:
         self.size = place.size
         self.local_rank = place.local_rank
         self.device = device or torch.device("cpu")
+        self._patient: dist.ProcessGroup | None = None
+
+    @classmethod
+    def joined(cls, launch: Launch, device: torch.device, timeout_s: float) -> Self:
+        """Return the world of several processes once all have arrived.
+
+        Args:
+            launch: The place of this process.
+            device: What it trains on.
+            timeout_s: Seconds after which a process that does not answer counts as gone.
+
+        Raises:
+            TrainingError: If not all arrive in time.
+        """
+        world = cls(launch, device)
+        with talking():
+            dist.init_process_group(
+                _backend(device), rank=launch.rank, world_size=launch.size, timeout=timedelta(seconds=timeout_s)
+            )
+            group = dist.new_group(backend="gloo", timeout=_PATIENCE)
+        world._patient = group if isinstance(group, dist.ProcessGroup) else None
+        return world
 
     @property
     def is_main(self) -> bool:
@@ -88,8 +108,7 @@ class World:
         """
         total = values.detach().clone()
         if self.size > 1:
-            with _talking():
-                dist.all_reduce(total)
+            _add(total)
         return total
 
     def mean(self, values: Tensor) -> Tensor:
@@ -112,6 +131,18 @@ class World:
         """Wait until all processes are here."""
         self.any(False)  # noqa: FBT003  # the value does not matter
 
+    @contextmanager
+    def in_turn(self) -> Iterator[None]:
+        """Let the main process do something first, then one process of each other machine, then all the others.
+
+        For what is made once in a folder and only looked at afterwards: all may share the folder, or each machine may
+        have its own. It may take days; but if a process ends, those that wait for it end, too.
+        """
+        turn = 0 if self.is_main else 1 if self.local_rank == 0 else _TURNS - 1
+        self._pass_on(turn)
+        yield
+        self._pass_on(_TURNS - 1 - turn)
+
     def broadcast(self, value: _T, /) -> _T:
         """Return the main process's value.
 
@@ -121,13 +152,13 @@ class World:
         """
         if self.size == 1:
             return value
-        sent = _packed(value) if self.is_main else torch.empty(0, dtype=torch.uint8)
+        sent = packed(value) if self.is_main else torch.empty(0, dtype=torch.uint8)
         length = torch.tensor([len(sent)])
-        with _talking():
+        with talking():
             dist.broadcast(length, src=0)
             received = sent if self.is_main else torch.empty(int(length), dtype=torch.uint8)
             dist.broadcast(received, src=0)
-        result: _T = value if self.is_main else _unpacked(received)
+        result: _T = value if self.is_main else unpacked(received)
         return result
 
     def gather(self, value: _T, /) -> list[_T]:
@@ -138,16 +169,16 @@ class World:
         """
         if self.size == 1:
             return [value]
-        sent = _packed(value)
+        sent = packed(value)
         lengths = [torch.zeros(1, dtype=torch.int64) for _ in range(self.size)]
-        with _talking():
+        with talking():
             dist.all_gather(lengths, torch.tensor([len(sent)]))
             room = max(int(length) for length in lengths)
             padded = torch.zeros(room, dtype=torch.uint8)
             padded[: len(sent)] = sent
             everything = [torch.empty_like(padded) for _ in range(self.size)]
             dist.all_gather(everything, padded)
-        return [_unpacked(each[: int(length)]) for each, length in zip(everything, lengths, strict=True)]
+        return [unpacked(each[: int(length)]) for each, length in zip(everything, lengths, strict=True)]
 
     def reduce_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
         """Replace gradients by their sums over all processes.
@@ -169,14 +200,7 @@ class World:
                 if parameter.grad is None:
                     parameter.grad = torch.zeros_like(parameter)
                 gradients.append(parameter.grad)
-        for bucket in _buckets(gradients):
-            flat = torch.cat([gradient.reshape(-1) for gradient in bucket])
-            with _talking():
-                dist.all_reduce(flat)
-            start = 0
-            for gradient in bucket:
-                gradient.copy_(flat[start : start + gradient.numel()].view_as(gradient))
-                start += gradient.numel()
+        sum_in_buckets(gradients, _add)
 
     def synchronise(self, network: nn.Module) -> None:
         """Give every process the main process's weights.
@@ -197,15 +221,13 @@ class World:
                 f"between {self.size} processes; choose instance or group normalisation"
             )
             raise ConfigError(message)
-        with torch.no_grad(), _talking():
-            for tensor in [*network.parameters(), *network.buffers()]:
-                dist.broadcast(tensor.data, src=0)
+        network.load_state_dict(self.broadcast(network.state_dict()))
 
     def check_same(self, network: nn.Module, what: str = "weights") -> None:
         """Refuse to go on if the processes have drifted apart.
 
         Args:
-            network: Whose weights are compared, by a sum that any difference changes.
+            network: Whose weights are compared, by a sum for each tensor.
             what: For the message.
 
         Raises:
@@ -213,13 +235,19 @@ class World:
         """
         if self.size == 1:
             return
-        digests = self.gather(_digest(network))
-        if any(digest != digests[0] for digest in digests):
+        mine = _digest(network)
+        main = self.broadcast(mine)
+        differ = not torch.allclose(mine, main, rtol=_SAME, atol=_SAME, equal_nan=True)
+        if self.any(differ):
             message = (
                 f"the {what} of the {self.size} processes differ, which must never happen; resume from the last "
                 "checkpoint, and report it with the configuration if it happens again"
             )
             raise TrainingError(message)
+
+    def _pass_on(self, times: int) -> None:
+        for _ in range(times if self.size > 1 else 0):
+            _add(torch.zeros(1), self._patient)
 
     def close(self) -> None:
         """Leave the others."""
@@ -238,93 +266,19 @@ class World:
             self.close()
 
 
-def join_world(
-    device: Device = Device.AUTO,
-    *,
-    environment: Mapping[str, str] | None = None,
-    timeout_s: float = _TIMEOUT_S,
-) -> World:
-    """Return the processes that torchrun started, once all are there; a world of one where it started none.
-
-    Args:
-        device: What the configuration says.
-        environment: Variables of the environment; this process's if `None`.
-        timeout_s: Seconds after which a process that does not answer counts as gone, and this one gives up.
-
-    Raises:
-        ConfigError: If the environment is set by half, a GPU was asked for and there is none, or processes differ in
-        it. TrainingError: If not all processes arrive in time.
-    """
-    launch = Launch.from_environment(os.environ if environment is None else environment)
-    chosen = choose_device(device, launch)
-    if chosen.type == "cuda":
-        torch.cuda.set_device(chosen)
-    world = World(launch, chosen)
-    if launch.size == 1:
-        return world
-    with _talking():
-        dist.init_process_group(
-            _backend(chosen), rank=launch.rank, world_size=launch.size, timeout=timedelta(seconds=timeout_s)
-        )
-    kinds = world.gather(chosen.type)
-    if len(set(kinds)) > 1:
-        world.close()
-        message = (
-            f"processes train on different kinds of device ({', '.join(kinds)}); set device: cpu, or give each a GPU"
-        )
-        raise ConfigError(message)
-    logger.info("world_joined rank=%d size=%d device=%s", world.rank, world.size, chosen)
-    return world
-
-
 def _backend(device: torch.device) -> str:
     if device.type == "cuda" and dist.is_nccl_available():
         return "cpu:gloo,cuda:nccl"
     return "gloo"
 
 
-@contextmanager
-def _talking() -> Iterator[None]:
-    try:
-        yield
-    except RuntimeError as error:  # DistBackendError, DistNetworkError and gloo's own are among them
-        if isinstance(error, torch.OutOfMemoryError):
-            raise
-        message = (
-            "another process of this run ended or did not answer in time; look for its own message, then start the "
-            f"run again with --resume: {str(error).splitlines()[0]}"
-        )
-        raise TrainingError(message) from error
+def _add(values: Tensor, group: dist.ProcessGroup | None = None) -> None:
+    """Replace numbers by their sums over all processes."""
+    with talking():
+        dist.all_reduce(values, group=group)
 
 
-_BUCKET_BYTES: Final = 64 * 1024**2
-
-
-def _buckets(gradients: list[Tensor]) -> Iterator[list[Tensor]]:
-    """Return gradients of one type and device that fit a bucket, in order; a larger one has a bucket of its own."""
-    bucket: list[Tensor] = []
-    size = 0
-    for gradient in gradients:
-        same = bool(bucket) and (gradient.dtype, gradient.device) == (bucket[0].dtype, bucket[0].device)
-        if bucket and (not same or size + gradient.nbytes > _BUCKET_BYTES):
-            yield bucket
-            bucket, size = [], 0
-        bucket.append(gradient)
-        size += gradient.nbytes
-    if bucket:
-        yield bucket
-
-
-def _packed(value: object) -> Tensor:
-    buffer = io.BytesIO()
-    torch.save(value, buffer)
-    return torch.frombuffer(bytearray(buffer.getbuffer()), dtype=torch.uint8)
-
-
-def _unpacked(data: Tensor) -> Any:  # noqa: ANN401  # what it is, the sender knows
-    return torch.load(io.BytesIO(data.numpy().tobytes()), map_location="cpu", weights_only=True)
-
-
-def _digest(network: nn.Module) -> list[float]:
-    sums = [tensor.detach().double().sum() for tensor in network.state_dict().values()]
-    return torch.stack(sums).tolist() if sums else []
+def _digest(network: nn.Module) -> Tensor:
+    """Return the sum of the sizes of each tensor's numbers."""
+    sums = [tensor.detach().double().abs().sum().cpu() for tensor in network.state_dict().values()]
+    return torch.stack(sums) if sums else torch.zeros(0)

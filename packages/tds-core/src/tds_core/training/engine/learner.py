@@ -15,7 +15,7 @@ from tds_core.training.averaging import WeightAverage
 from tds_core.training.config import Precision
 from tds_core.training.distributed import World
 from tds_core.training.engine.protocols import Batch, StepResult
-from tds_core.training.guards.memory import fail_together
+from tds_core.training.guards import changing_weights, fail_together
 from tds_core.training.optimisers import set_rate
 
 log = logging.getLogger(__name__)
@@ -96,6 +96,7 @@ class SupervisedLearner:
 
         Raises:
             RuntimeError: If a micro-batch does not fit into memory, in this process or another; nothing has changed.
+            UpdateTorn: If memory ran out later, while weights were being changed.
         """
         self._network.train()
         self._optimiser.zero_grad(set_to_none=True)
@@ -106,13 +107,14 @@ class SupervisedLearner:
         except BaseException:
             self._optimiser.zero_grad(set_to_none=True)  # gives the memory back before anybody tries again
             raise
-        self._world.reduce_gradients(self._weights)
-        if self._world.size > 1:
-            loss = self._world.sum(loss).to(loss)
-        self._scaler.unscale_(self._optimiser)
-        norm = _clip(self._weights, self._settings.clip_norm)
-        loss_value, norm_value = torch.stack([loss, norm.to(loss)]).tolist()  # the one wait for the device
-        return self._finish(loss_value, norm_value, rate)
+        with changing_weights(self._world):
+            self._world.reduce_gradients(self._weights)
+            if self._world.size > 1:
+                loss = self._world.sum(loss).to(loss)
+            self._scaler.unscale_(self._optimiser)
+            norm = _clip(self._weights, self._settings.clip_norm)
+            loss_value, norm_value = torch.stack([loss, norm.to(loss)]).tolist()  # the one wait for the device
+            return self._finish(loss_value, norm_value, rate)
 
     def state_dict(self) -> dict[str, Any]:
         """Return weights, optimiser, average, loss scale and the number of steps."""

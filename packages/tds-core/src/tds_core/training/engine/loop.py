@@ -20,7 +20,7 @@ from tds_core.training.engine.protocols import Batch, StepResult, ValidationResu
 from tds_core.training.engine.saving import Keeper
 from tds_core.training.engine.state import RunState
 from tds_core.training.engine.stopping import EarlyStopping
-from tds_core.training.guards import host_memory
+from tds_core.training.guards import UpdateTorn, host_memory
 
 _TRACK_EVERY: Final = 10
 _MEMORY_EVERY: Final = 100
@@ -108,9 +108,11 @@ class _Run:
             self._keeper.note({"step": step, "left_out": True})
             return True
         self._rate = rate = self._parts.schedule.rate(step)
-        result = self._guards.batch.run(
-            lambda micro_batch: self._parts.learner.step(batch, micro_batch=micro_batch, rate=rate)
-        )
+        result = self._guarded(batch, rate)
+        if result is None:
+            self._guards.batch.shrink("memory ran out while weights were being changed")
+            self._go_back(1.0)
+            return False
         rollback = self._guards.finite.check(step, result, rate=rate)
         if rollback is not None:
             self._go_back(rollback.rate_factor)
@@ -118,6 +120,15 @@ class _Run:
         self._state.step = self._guards.events.step = step
         self._take_down(result)
         return True
+
+    def _guarded(self, batch: Batch, rate: float) -> StepResult | None:
+        """Make the step in pieces that fit; return `None` if memory ran out so late that the weights are torn."""
+        try:
+            return self._guards.batch.run(
+                lambda micro_batch: self._parts.learner.step(batch, micro_batch=micro_batch, rate=rate)
+            )
+        except UpdateTorn:
+            return None
 
     def _go_back(self, rate_factor: float) -> None:
         self._state = self._keeper.go_back()
@@ -176,6 +187,7 @@ class _Run:
         return self._parts.validator if due else None
 
     def _validate(self, validator: Validator) -> ValidationResult:
+        self._parts.world.check_same(self._parts.learner.network)
         network = self._parts.learner.evaluated
         with self._interruptible(network):
             result = validator.validate(network)

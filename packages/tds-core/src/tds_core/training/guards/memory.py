@@ -27,13 +27,17 @@ class PeerOutOfMemory(MemoryError):
     """Another process of the run has no memory for this step, so this one makes it anew, too."""
 
 
+class UpdateTorn(MemoryError):
+    """Memory ran out while weights were being changed: some are new, some are old, and the step cannot be repeated."""
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """Return whether an error says that memory ran out, on the host or on a GPU.
 
     Args:
         error: What torch, a library under it or Python raised.
     """
-    if isinstance(error, TrainingOutOfMemory):
+    if isinstance(error, (TrainingOutOfMemory, UpdateTorn)):
         return False
     if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
         return True
@@ -62,6 +66,32 @@ def fail_together(world: World) -> Iterator[None]:
     if world.any(False):  # noqa: FBT003  # it did not run out here
         message = "another process of the run ran out of memory"
         raise PeerOutOfMemory(message)
+
+
+@contextmanager
+def changing_weights(world: World) -> Iterator[None]:
+    """Run the part of a step that cannot simply be made again: from the reduction of gradients to the new weights.
+
+    Args:
+        world: All processes.
+
+    Raises:
+        UpdateTorn: If memory ran out; the run goes back to its last good state.
+        TrainingOutOfMemory: If it ran out in one of several processes: the others wait for sums that never come.
+    """
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        if world.size == 1:
+            message = "memory ran out while weights were being changed"
+            raise UpdateTorn(message) from error
+        message = (
+            f"memory of process {world.rank} ran out while weights were being changed; start the run again with "
+            "--resume and a smaller sampling.micro_batch, or end other programs on that machine"
+        )
+        raise TrainingOutOfMemory(message) from error
 
 
 class MemoryGuard:

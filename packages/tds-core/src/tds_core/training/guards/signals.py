@@ -29,10 +29,11 @@ class StopRequest:
 
     Attributes:
         reason: Why the run is to stop; empty while it is not.
+        signal_name: The signal that asked first, such as `SIGTERM`; empty if none did.
     """
 
     def __init__(self) -> None:
-        self.reason = ""
+        self.reason = self.signal_name = ""
         self._before: dict[int, _Handler] = {}
         self._interrupts = 0
 
@@ -80,6 +81,7 @@ class StopRequest:
     def _heard(self, number: int, _frame: FrameType | None) -> None:
         name = signal.Signals(number).name
         self.request(_REASONS[name])
+        self.signal_name = self.signal_name or name
         if name == "SIGINT":
             self._interrupts += 1
             if self._interrupts > 1:
