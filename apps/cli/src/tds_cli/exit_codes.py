@@ -74,6 +74,7 @@ _RAW_HINT: Final = (
 _RESUME_HINT: Final = "run the same command with --resume to go on from there"
 _SKULL_PRESENT: Final = "SKULL-PRESENT"
 _RAW_EXTRAS: Final = frozenset({"register", "strip"})
+_TRAIN_EXTRA: Final = "train"
 
 _OUTPUT_HINT: Final = "files that the command made are complete; send stdout where it can be read or stored"
 
@@ -138,7 +139,8 @@ def describe(error: BaseException) -> Failure:
 def _signal_code(reason: str) -> int:
     """Return the exit code of a run that was asked to stop: that of the signal which asked, if one did."""
     known = {member.name: int(member) for member in signal.Signals}
-    return SIGNAL_BASE + known[reason] if reason in known else int(ExitCode.FAILED)
+    named = [number for name, number in known.items() if f"({name})" in reason]
+    return SIGNAL_BASE + named[0] if named else int(ExitCode.FAILED)
 
 
 def _way_out_for_raw(error: BaseException) -> str | None:
@@ -146,6 +148,8 @@ def _way_out_for_raw(error: BaseException) -> str | None:
     is_raw = isinstance(error, RefusedStudy) and any(flag.code == _SKULL_PRESENT for flag in error.flags)
     if is_raw or isinstance(error, GridMismatch):
         return _RAW_HINT
+    if isinstance(error, CoreMissingDependency):
+        return f"pip install 'tds-cli[{_TRAIN_EXTRA}]' brings everything that training and exports need"
     if isinstance(error, MissingDependency) and error.extra in _RAW_EXTRAS:
         return "pip install 'tds-cli[raw]' brings everything that raw studies need"
     return None

@@ -17,6 +17,7 @@ from tds_core.training.distributed import World
 from tds_core.training.engine import Progress
 from tds_core.training.run import Listeners, RunSummary, run_training, with_absolute_paths
 from tds_core.training.run.learning import initial_network
+from tds_core.training.run.preparation import prepare_run
 from tds_data.phantoms import PhantomSet, write_phantoms
 
 pytest.importorskip("matplotlib")
@@ -93,7 +94,7 @@ def test_stopped_run_goes_on_and_ends_as_if_nothing_had_happened(tiny: Resolve, 
     stopped = run_training(quick, tmp_path / "cut", Listeners(report=stop))
     assert stopped.outcome.status == "stopped"
     assert stopped.bundle is None
-    assert json.loads((tmp_path / "cut" / "run.json").read_text())["reason"] == "SIGTERM"
+    assert "(SIGTERM)" in json.loads((tmp_path / "cut" / "run.json").read_text())["reason"]
     assert run_training(quick, tmp_path / "cut").outcome.status == "finished"
     assert (tmp_path / "cut" / "metrics.jsonl").read_bytes() == (tmp_path / "whole" / "metrics.jsonl").read_bytes()
 
@@ -142,3 +143,18 @@ def test_paths_start_from_the_configuration_file(tiny: Resolve, tmp_path: Path) 
 def _record(folder: Path) -> dict[str, Any]:
     document: dict[str, Any] = yaml.safe_load((folder / "data.json").read_text())
     return document
+
+
+def test_what_is_left_open_is_planned_and_the_plan_can_be_changed(tiny: Resolve, tmp_path: Path) -> None:
+    config = tiny("sampling.patch=null", "sampling.batch=null", "data.spacing_mm=null")
+    prepared = prepare_run(config, tmp_path, lambda _done, _total, _what: None)
+    planned = prepared.config
+    assert planned.sampling.patch is not None
+    assert planned.sampling.batch is not None
+    assert planned.data.spacing_mm == (4.0, 4.0, 4.0)
+    document = yaml.safe_load((tmp_path / "plan.yaml").read_text())
+    assert set(document["reasons"]) >= {"spacing_mm", "patch", "batch"}
+    document["patch"] = [32, 32, 32]
+    (tmp_path / "plan.yaml").write_text(yaml.safe_dump(document))
+    again = prepare_run(config, tmp_path, lambda _done, _total, _what: None)
+    assert again.config.sampling.patch == (32, 32, 32)

@@ -1,9 +1,6 @@
 """What happens before the first step: data sets, plan, preprocessing, and a record of all of it in the run folder."""
 
 import json
-import os
-import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -12,7 +9,6 @@ import yaml
 
 from tds_core.errors import TrainingError
 from tds_core.training.config import TrainingConfig, to_document
-from tds_core.training.distributed import Launch
 from tds_core.training.run.cases import RunCases, cache_cases
 from tds_core.training.run.datasets import Progress, SplitDataset, data_digest, open_datasets
 from tds_core.training.run.planned import with_plan
@@ -21,9 +17,6 @@ from tds_data.atomic_file import write_text
 CONFIG_NAME: Final = "config.yaml"
 DATA_NAME: Final = "data.json"
 CACHE_FOLDER: Final = "cache"
-
-_READY_NAME: Final = ".prepared"
-_LOOK_S: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,60 +36,34 @@ class PreparedRun:
     digest: str
 
 
-def prepare_run(
-    config: TrainingConfig, folder: Path, progress: Progress, *, environment: Mapping[str, str] | None = None
-) -> PreparedRun:
+def prepare_run(config: TrainingConfig, folder: Path, progress: Progress, *, records: bool = True) -> PreparedRun:
     """Return a run that can begin, after writing `config.yaml`, `data.json` and, if one was made, `plan.yaml`.
 
-    Of several processes the main one does the work; the others wait, however long it takes, and read what it made.
+    Of several processes those that come later in `World.in_turn` read what the earlier ones made.
 
     Args:
         config: Its paths are absolute.
         folder: Of the run; made if it is not there.
         progress: Hears of files, phantoms and cases.
-        environment: Variables of the environment; this process's if `None`.
+        records: Whether `config.yaml` and `data.json` are checked and written: in the main process.
 
     Raises:
         DataError: If the data cannot be used (from tds_data).
         ConfigError: If the configuration does not fit the data.
         TrainingError: If the data of a run that goes on have changed.
     """
-    launch = Launch.from_environment(os.environ if environment is None else environment)
     folder.mkdir(parents=True, exist_ok=True)
-    ready, token = folder / _READY_NAME, _token(os.environ if environment is None else environment)
-    if launch.rank:
-        _wait_for(ready, token)
     store = config.data.cache or folder / CACHE_FOLDER
     datasets = open_datasets(config, store, progress)
     digest = data_digest(datasets)
-    if launch.rank == 0:
+    if records:
         _check_record(folder / DATA_NAME, digest)
-    resolved = with_plan(config, datasets, folder)
+    resolved = with_plan(config, datasets, folder, progress)
     cases = cache_cases(resolved, datasets, store, progress)
     prepared = PreparedRun(config=resolved, datasets=datasets, cases=cases, digest=digest)
-    if launch.rank == 0:
+    if records:
         _record(prepared, folder)
-        if launch.size > 1:
-            write_text(ready, token)
     return prepared
-
-
-def _token(environment: Mapping[str, str]) -> str:
-    """Return what tells this start of a run from an earlier one."""
-    names = ("TORCHELASTIC_RUN_ID", "TORCHELASTIC_RESTART_COUNT", "MASTER_ADDR", "MASTER_PORT")
-    return " ".join(environment.get(name, "-") for name in names)
-
-
-def _wait_for(ready: Path, token: str) -> None:
-    # Preprocessing may take hours, longer than processes wait for each other's messages. If the main process ends,
-    # torchrun ends this one.
-    while True:
-        try:
-            if ready.read_text(encoding="utf-8") == token:
-                return
-        except OSError:
-            pass
-        time.sleep(_LOOK_S)
 
 
 def _check_record(path: Path, digest: str) -> None:

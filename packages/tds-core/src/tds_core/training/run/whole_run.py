@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, cast
 
+from tds_core.errors import ConfigError
 from tds_core.evaluation.report import require_report
 from tds_core.evaluation.summary import ScoredCase
 from tds_core.training.config import TrainingConfig, parse, to_document
@@ -77,7 +78,9 @@ class RunSummary:
     phantom: bool = False
 
 
-def run_training(config: TrainingConfig, folder: Path, listeners: Listeners | None = None) -> RunSummary:
+def run_training(
+    config: TrainingConfig, folder: Path, listeners: Listeners | None = None, *, world: World | None = None
+) -> RunSummary:
     """Return what became of a run, after preparing its data, training, and packing and evaluating the model.
 
     A run that was begun in the folder goes on where it stood. Under torchrun all processes call this; the main one
@@ -87,6 +90,7 @@ def run_training(config: TrainingConfig, folder: Path, listeners: Listeners | No
         config: What to train; its paths are absolute.
         folder: Of the run; made if it is not there.
         listeners: Who hears of it.
+        world: The processes, for whoever makes more than one run; joined and left here if `None`.
 
     Raises:
         ConfigError: If the configuration does not fit the data or the machine.
@@ -94,22 +98,33 @@ def run_training(config: TrainingConfig, folder: Path, listeners: Listeners | No
         DataError: If the data cannot be used (from tds_data).
         MissingDependency: If an extra is not installed.
     """
-    heard = listeners or Listeners()
+    if world is None:
+        with join_world(config.device) as joined:
+            return run_training(config, folder, listeners, world=joined)
+    heard = listeners if listeners is not None and world.is_main else Listeners()
     if config.bundle.export:
         require_report()  # before hours of work, not after
     heard.stage("preparing data")
-    prepared = prepare_run(config, folder, heard.work)
-    with join_world(config.device) as world:
-        if not world.is_main:
-            trained = train_prepared(prepared, folder, world=world, tracker=SilentTracker(), report=_no_report)
-            return RunSummary(folder=folder, outcome=trained.outcome, phantom=prepared.cases.is_phantom)
-        with _tracked(prepared, folder, world) as tracked:
-            heard.stage("training")
-            trained = train_prepared(prepared, folder, world=world, tracker=tracked.tracker, report=heard.report)
-            tracked.status = "stopped" if trained.outcome.status == "stopped" else "finished"
-            summary = _finish(prepared, folder, trained.outcome, trained.learner, heard, tracked.tracker)
+    with world.in_turn():
+        prepared = prepare_run(config, folder, heard.work, records=world.is_main)
+    _check_alike(prepared, world)
+    if not world.is_main:
+        trained = train_prepared(prepared, folder, world=world, tracker=SilentTracker(), report=_no_report)
+        return RunSummary(folder=folder, outcome=trained.outcome, phantom=prepared.cases.is_phantom)
+    with _tracked(prepared, folder, world) as tracked:
+        heard.stage("training")
+        trained = train_prepared(prepared, folder, world=world, tracker=tracked.tracker, report=heard.report)
+        tracked.status = "stopped" if trained.outcome.status == "stopped" else "finished"
+        summary = _finish(prepared, folder, trained.outcome, trained.learner, heard, tracked.tracker)
     write_text(folder / RUN_NAME, json.dumps(_document(summary), indent=1, ensure_ascii=False) + "\n")
     return summary
+
+
+def _check_alike(prepared: PreparedRun, world: World) -> None:
+    """Refuse processes of machines with unlike data: their shares would be of different batches."""
+    if len(set(world.gather(prepared.digest))) > 1:
+        message = "the machines of this run have different data or splits; give them the same files"
+        raise ConfigError(message)
 
 
 @dataclass(slots=True, kw_only=True)
