@@ -10,7 +10,7 @@ from tds_cli import output
 from tds_cli.training_progress import JsonView, LineView, LiveView, Story, training_progress
 from tds_cli.training_words import duration, in_words, progress_document, state, subjects
 
-engine = pytest.importorskip("tds_core.training.engine", reason="needs the extra tds-cli[train]")
+engine = pytest.importorskip("tds_core.training.engine", reason="needs tds-cli[train]", exc_type=ImportError)
 
 
 class Terminal(io.StringIO):
