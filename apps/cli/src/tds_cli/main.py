@@ -13,6 +13,7 @@ from tds_cli.commands.data import data_app
 from tds_cli.commands.demo import demo
 from tds_cli.commands.evaluate import evaluate
 from tds_cli.commands.model import model_app
+from tds_cli.commands.plan import plan
 from tds_cli.commands.segment import segment
 from tds_cli.commands.train import train
 from tds_cli.exit_codes import ExitCode, describe
@@ -30,6 +31,7 @@ app: Final = typer.Typer(
 app.command()(segment)
 app.command()(demo)
 app.command()(evaluate)
+app.command()(plan)
 app.command()(train)
 app.add_typer(data_app, name="data")
 app.add_typer(model_app, name="model")

@@ -66,7 +66,7 @@ class Fingerprint:
         """
         shapes = np.array([case.shape for case in self.cases], np.float64)
         voxels: np.ndarray[Any, np.dtype[np.float64]] = np.ceil(shapes * self.spacings_mm / np.array(spacing_mm) - 1e-6)
-        return np.maximum(voxels, 1.0)
+        return np.asarray(np.maximum(voxels, 1.0), np.float64)
 
     @property
     def empty_labels(self) -> tuple[str, ...]:

@@ -124,7 +124,7 @@ def _step_bytes(config: TrainingConfig, network: nn.Module, load: Load, device: 
     if load.accumulated:
         for weight in network.parameters():
             weight.grad = torch.zeros_like(weight)
-    live = LiveBytes()
+    live = LiveBytes(device)
     live.ignore([*network.parameters(), *network.buffers(), *loss.buffers()])
     with live:
         shape = (load.micro_batch, len(config.goal.channels), *load.patch)
@@ -168,7 +168,7 @@ def _validation_bytes(config: TrainingConfig, network: nn.Module, load: Load, de
     shape = load.patch
     if load.image is not None and math.prod(load.image) > math.prod(load.patch):
         shape = load.image
-    live = LiveBytes()
+    live = LiveBytes(device)
     live.ignore([*network.parameters(), *network.buffers()])
     with live, torch.no_grad():
         images = torch.empty((1, len(config.goal.channels), *shape), device="meta")

@@ -59,21 +59,26 @@ _RAISED_ON_CUDA: Final = frozenset(
 _CONVOLUTIONS: Final = {torch.ops.aten.convolution.default: 1, torch.ops.aten.convolution_backward.default: 2}
 """Convolutions, and which of their arguments is the kernel."""
 _IMAGE_AXES: Final = 5
+_FLOAT_BYTES: Final = 4
 
 
 class LiveBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's modes carry no annotations
     """Counts the bytes of tensors that are made while it is on, and what convolutions need to work in.
+
+    Args:
+        device: `cuda` or `cpu`, whose libraries copy images for convolutions: CPUs' in float32 whatever their type.
 
     Attributes:
         now: Bytes that are held.
         peak: Most that were held at a time.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, device: str) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # as above
         self.now = 0
         self.peak = 0
         self._known: set[int] = set()
+        self._least_element = _FLOAT_BYTES if device == "cpu" else 0
 
     def ignore(self, tensors: Iterable[Tensor]) -> None:
         """Leave tensors out that were there before, and all that shares their memory.
@@ -102,8 +107,11 @@ class LiveBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's 
             # Libraries bring channels next to each other and back: a copy of each image that goes in or comes out.
             copies = [t for t in (*tree_leaves(args), *made) if isinstance(t, Tensor) and _is_image(t)]
             weights = args[_CONVOLUTIONS[func]]
-            self.peak = max(self.peak, self.now + sum(_nbytes(t) for t in copies if t.shape != weights.shape))
+            self.peak = max(self.peak, self.now + sum(self._copied(t) for t in copies if t.shape != weights.shape))
         return result
+
+    def _copied(self, tensor: Tensor) -> int:
+        return tensor.numel() * max(tensor.element_size(), self._least_element)
 
     def _note(self, storage: torch.UntypedStorage, nbytes: int) -> None:
         key = id(storage)  # torch keeps one Python object for a storage as long as the storage lives
@@ -151,10 +159,6 @@ class Casts(TorchFunctionMode):
 
 def _is_image(tensor: Tensor) -> bool:
     return tensor.ndim == _IMAGE_AXES
-
-
-def _nbytes(tensor: Tensor) -> int:
-    return tensor.numel() * tensor.element_size()
 
 
 def _cast(
