@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from tds_core.pictures import encode_png
 from tds_core.training.tracking.delivery import Delivery
 from tds_core.training.tracking.journal import journal_path
-from tds_core.training.tracking.png import encode_png
 from tds_core.training.tracking.positions import save_position
 from tds_core.training.tracking.records import Record
 from tds_core.training.tracking.tensorboard_sink import TENSORBOARD_FOLDER, TensorBoardSink

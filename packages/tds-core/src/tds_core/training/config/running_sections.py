@@ -97,8 +97,8 @@ class BundleConfig:
         name: Name of the bundle; the run's if `None`.
         version: Its version.
         licence: SPDX identifier of the licence of the weights; what the data allow is the user's to know.
-        weights: `last`, `best` by validation score, which makes that score optimistic, or `auto`: the best of a run that
-            stops early by its score, else the last.
+        weights: `last`, `best` by validation score, which makes that score optimistic, or `auto`: the best of a run
+            that stops early by its score, else the last.
     """
 
     export: bool = True

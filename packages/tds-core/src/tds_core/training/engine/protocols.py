@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
 from torch import Tensor, nn
+
+from tds_core.pictures import Overlay
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -111,19 +111,6 @@ class CaseDice:
     case: str
     phantom: bool
     dice: Mapping[str, float]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Overlay:
-    """A slice of a validation case, to be looked at through time.
-
-    Attributes:
-        name: Stable name such as `case-3-axial`.
-        pixels: Uint8 array of shape (row, column, 3).
-    """
-
-    name: str
-    pixels: NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

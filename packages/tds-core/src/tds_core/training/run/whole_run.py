@@ -14,14 +14,22 @@ from tds_core.evaluation.summary import ScoredCase
 from tds_core.training.config import TrainingConfig, parse, to_document
 from tds_core.training.dints import ARCHITECTURE_NAME, DintsSearchOptions, write_search_result
 from tds_core.training.distributed import World, join_world
-from tds_core.training.engine import Learner, Progress, Report, RunOutcome, Tracker
+from tds_core.training.engine import Learner, Progress, Report, RunOutcome
 from tds_core.training.export import PackedBundle
 from tds_core.training.run.datasets import Progress as Work
 from tds_core.training.run.ending import EVALUATION_FOLDER, evaluate_bundle, is_evaluable, pack_run
 from tds_core.training.run.learning import is_search
 from tds_core.training.run.preparation import CONFIG_NAME, PreparedRun, prepare_run
 from tds_core.training.run.training import train_prepared
-from tds_core.training.tracking import RunFacts, SilentTracker, code_facts, machine_facts, open_tracker
+from tds_core.training.tracking import (
+    JournalTracker,
+    RunFacts,
+    SilentTracker,
+    check_tracking,
+    code_facts,
+    machine_facts,
+    open_tracker,
+)
 from tds_data.atomic_file import write_text
 
 log = logging.getLogger(__name__)
@@ -104,6 +112,7 @@ def run_training(
     heard = listeners if listeners is not None and world.is_main else Listeners()
     if config.bundle.export:
         require_report()  # before hours of work, not after
+    check_tracking(config)
     heard.stage("preparing data")
     with world.in_turn():
         prepared = prepare_run(config, folder, heard.work, records=world.is_main)
@@ -129,7 +138,7 @@ def _check_alike(prepared: PreparedRun, world: World) -> None:
 
 @dataclass(slots=True, kw_only=True)
 class _Tracked:
-    tracker: Tracker
+    tracker: JournalTracker
     status: str = "failed"
 
 
@@ -154,7 +163,12 @@ def _tracked(prepared: PreparedRun, folder: Path, world: World) -> Iterator[_Tra
 
 
 def _finish(  # everything that training left
-    prepared: PreparedRun, folder: Path, outcome: RunOutcome, learner: Learner, heard: Listeners, tracker: Tracker
+    prepared: PreparedRun,
+    folder: Path,
+    outcome: RunOutcome,
+    learner: Learner,
+    heard: Listeners,
+    tracker: JournalTracker,
 ) -> RunSummary:
     phantom = prepared.cases.is_phantom
     tracker.artefact(folder / CONFIG_NAME, "run")
@@ -170,7 +184,10 @@ def _finish(  # everything that training left
         return RunSummary(folder=folder, outcome=outcome, phantom=phantom)
     heard.stage("packing the model")
     packed = pack_run(folder)
-    tracker.artefact(packed.folder, "bundle")
+    if prepared.config.tracking.register_model is None:
+        tracker.artefact(packed.folder, "bundle")
+    else:
+        tracker.register_bundle(packed.folder, prepared.config.tracking.register_model)
     scores: tuple[ScoredCase, ...] = ()
     if is_evaluable(prepared):
         heard.stage("evaluating")

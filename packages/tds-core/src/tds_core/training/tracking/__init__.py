@@ -2,7 +2,6 @@
 
 `open_tracker` gives a tracker that notes everything in a journal in the run folder first. A process beside the training
 (`__main__`) delivers the journal to MLflow and TensorBoard, in order and at their pace; what it cannot deliver waits.
-`pictures` draws slices of validation cases; it is imported by itself, because it needs more than this package does.
 """
 
 from tds_core.training.tracking.facts import RunFacts, code_facts, machine_facts

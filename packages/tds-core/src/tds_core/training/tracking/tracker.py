@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from tds_core.pictures import encode_png
 from tds_core.training.tracking.courier import Courier, waiting_bytes
 from tds_core.training.tracking.journal import TRACKING_FOLDER, Journal
-from tds_core.training.tracking.png import encode_png
 from tds_core.training.tracking.records import Kind, Record, encode_number, plain
 from tds_core.training.tracking.registry_entry import registry_tags
 from tds_core.training.tracking.timeline import Timeline

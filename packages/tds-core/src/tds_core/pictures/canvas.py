@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from tds_core.training.tracking.lettering import text_height, text_mask, text_width
+from tds_core.pictures.lettering import text_height, text_mask, text_width
 
 Colour = tuple[int, int, int]
 """Red, green and blue, 0 to 255."""

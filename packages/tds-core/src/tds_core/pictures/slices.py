@@ -15,8 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tds_core.errors import EvaluationError
-from tds_core.training.engine.protocols import Overlay
-from tds_core.training.tracking.canvas import Colour, Pixels, framed
+from tds_core.pictures.canvas import Colour, Pixels, framed
 
 LABEL_COLOURS: Final[tuple[Colour, ...]] = (
     (213, 94, 0),
@@ -36,6 +35,19 @@ _RIM: Final = (0, 0, 0)
 
 Labels = NDArray[np.uint8]
 """Label numbers of shape (x, y, z), RAS+."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Overlay:
+    """A slice of a case with what was found and what the reference says.
+
+    Attributes:
+        name: Stable name such as `case-3-axial`.
+        pixels: Uint8 array of shape (row, column, 3).
+    """
+
+    name: str
+    pixels: NDArray[np.uint8]
 
 
 class Plane(StrEnum):

@@ -7,9 +7,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from tds_core.errors import EvaluationError
-from tds_core.training.tracking.canvas import PHANTOM_MARK, RESEARCH_MARK
-from tds_core.training.tracking.lettering import text_height, text_mask, text_width
-from tds_core.training.tracking.pictures import (
+from tds_core.pictures.canvas import PHANTOM_MARK, RESEARCH_MARK
+from tds_core.pictures.lettering import text_height, text_mask, text_width
+from tds_core.pictures.png import encode_png
+from tds_core.pictures.slices import (
     LABEL_COLOURS,
     CaseView,
     Plane,
@@ -17,7 +18,6 @@ from tds_core.training.tracking.pictures import (
     draw_overlay,
     draw_overlays,
 )
-from tds_core.training.tracking.png import encode_png
 
 SHAPE = (24, 30, 20)
 
