@@ -18,7 +18,7 @@ from tds_core.training.dints.options import DintsSearchOptions
 from tds_core.training.dints.penalties import Penalties, PenaltyMeter
 from tds_core.training.distributed import World
 from tds_core.training.engine.protocols import Batch, StepResult
-from tds_core.training.guards.memory import fail_together
+from tds_core.training.guards.memory import changing_weights, fail_together
 from tds_core.training.optimisers import optimise, set_rate
 
 _DTYPES: Final = {Precision.BF16: torch.bfloat16, Precision.FP16: torch.float16}
@@ -34,8 +34,8 @@ class SearchLearner:
     the architecture moves first. In the warm-up only the weights move; after it the penalties on undecided
     architectures and on memory grow linearly, to their full weight at the last step.
 
-    Either all of a step happens or none of it: after an error, and after a loss or gradient that is not finite, weights
-    and architecture are as they were before.
+    Either all of a step happens or none of it: after a forward or backward pass that failed, and after a loss or
+    gradient that is not finite, weights and architecture are as they were before.
 
     Args:
         network: Of `build_search_network`, on the device of the run.
@@ -44,7 +44,7 @@ class SearchLearner:
         world: The processes that share the batch.
 
     Raises:
-        ConfigError: If the batch is known and cannot be split in two.
+        ConfigError: If the batch is known and cannot be split in two, or the GPU cannot compute in that number format.
     """
 
     def __init__(self, network: DiNTS, loss: nn.Module, config: TrainingConfig, *, world: World) -> None:
@@ -63,6 +63,7 @@ class SearchLearner:
         self._meter = PenaltyMeter(network.dints_space)
         self._average = WeightAverage(network, config.optimiser.average_decay)
         self._dtype = _DTYPES.get(config.precision)
+        _check_dtype(self._dtype, self._device)
         self._scaler = torch.amp.GradScaler(self._device.type, enabled=config.precision is Precision.FP16)
         self._steps = 0
         if config.sampling.batch is not None:
@@ -89,6 +90,7 @@ class SearchLearner:
         Raises:
             ConfigError: If the batch cannot be split in two.
             RuntimeError: If a micro-batch does not fit into memory, in this process or another; nothing has changed.
+            UpdateTorn: If memory ran out later, while weights were being changed.
         """
         self._network.train()
         for_weights, for_architecture = self._halves(batch)
@@ -181,15 +183,16 @@ class SearchLearner:
             loss = self._accumulate(parameters, part, micro_batch)
         if penalty is not None:  # the same in all processes, whose gradients will be summed
             self._add_gradients(self._scaler.scale(penalty / self._world.size), parameters)
-        self._world.reduce_gradients(parameters)
-        loss = self._world.sum(loss).to(loss) if self._world.size > 1 else loss
-        self._scaler.unscale_(optimiser)
         clip = self._clip_norm if penalty is None and self._clip_norm is not None else float("inf")
-        norm = nn.utils.clip_grad_norm_(parameters, clip)
-        loss_value, norm_value = torch.stack([loss, norm.to(loss)]).tolist()  # the one wait for the device
-        if np.isfinite([loss_value, norm_value]).all():
-            self._scaler.step(optimiser)
-        optimiser.zero_grad(set_to_none=True)
+        with changing_weights(self._world):
+            self._world.reduce_gradients(parameters)
+            loss = self._world.sum(loss).to(loss) if self._world.size > 1 else loss
+            self._scaler.unscale_(optimiser)
+            norm = nn.utils.clip_grad_norm_(parameters, clip)
+            loss_value, norm_value = torch.stack([loss, norm.to(loss)]).tolist()  # the one wait for the device
+            if np.isfinite([loss_value, norm_value]).all():
+                self._scaler.step(optimiser)
+            optimiser.zero_grad(set_to_none=True)
         return loss_value, norm_value
 
     def _accumulate(self, parameters: list[nn.Parameter], part: "_Part", micro_batch: int) -> Tensor:
@@ -265,6 +268,12 @@ def _check_batch(batch: int) -> None:
             f"a search splits its batch between weights and architecture, which {batch} cannot be; "
             "set sampling.batch to 2 or more"
         )
+        raise ConfigError(message)
+
+
+def _check_dtype(dtype: torch.dtype | None, device: torch.device) -> None:
+    if dtype is torch.bfloat16 and device.type == "cuda" and not torch.cuda.is_bf16_supported():
+        message = "this GPU cannot compute in bf16; set precision to fp16 or fp32"
         raise ConfigError(message)
 
 
