@@ -1,7 +1,7 @@
 """Pack the default bundle: `python tools/default_bundle/pack.py RUN`.
 
-Takes the averaged weights of `checkpoint.pt` and `config.yaml` from a run folder, writes the bundle into tds-core and
-pins its hash there. Needs `tds-core[train]` and `tds-data[phantom]`.
+Takes the averaged weights of the newest checkpoint and `config.yaml` from a run folder, writes the bundle into tds-core
+and pins its hash there. Needs `tds-core[train]` and `tds-data[phantom]`.
 """
 
 import argparse
@@ -22,10 +22,13 @@ from tds_core import bundle as bundles
 from tds_core.bundle import Bundle, load_bundle, write_manifest
 from tds_core.engine import open_engine
 from tds_core.golden import golden_hash, run_golden
+from tds_core.training.config import parse, to_document
+from tds_core.training.distributed import World
+from tds_core.training.engine import CHECKPOINT_FOLDER, CheckpointStore
 from tds_core.training.export import write_network
-from tds_core.training.mixture.checkpoint import load_average
-from tds_core.training.mixture.config import DataConfig, TrainingConfig, as_document, load_config
-from tds_core.training.mixture.network import build_network
+from tds_core.training.mixture.config import DataConfig, MixtureConfig, load_config
+from tds_core.training.models.segresnet import SegResNetOptions
+from tds_core.training.run.learning import initial_network
 from tds_data.phantom import PhantomConfig, make_phantom
 from tds_data.preprocess import PreprocessConfig, prepare
 
@@ -71,16 +74,20 @@ def main() -> None:
     print(f"packed {size / 1e6:.1f} MB, step {step}, identity {identity}")
 
 
-def trained(run: Path, config: TrainingConfig) -> tuple[nn.Module, int]:
+def trained(run: Path, config: MixtureConfig) -> tuple[nn.Module, int]:
     """Return the averaged network of a run and the steps behind it."""
-    network = build_network(config.network)
-    return network, load_average(run, network)
+    checkpoint = CheckpointStore(run / CHECKPOINT_FOLDER).latest()
+    if checkpoint is None:
+        sys.exit(f"there is no checkpoint in {run}; train first")
+    network = initial_network(config.training, World())
+    network.load_state_dict(checkpoint.state["learner"]["average"]["network"])
+    return network, checkpoint.step
 
 
-def describe(config: TrainingConfig, step: int) -> dict[str, Any]:
+def describe(config: MixtureConfig, step: int) -> dict[str, Any]:
     """Return the bundle's description without its golden hash."""
     document: dict[str, Any] = yaml.safe_load((HERE / "description.yaml").read_text())
-    network = config.network
+    network = parse(SegResNetOptions, config.network.options)
     document["architecture"] = {
         "name": "SegResNet",
         "init_filters": network.init_filters,
@@ -92,11 +99,16 @@ def describe(config: TrainingConfig, step: int) -> dict[str, Any]:
     document["preprocessing"]["spacing_mm"] = config.data.spacing_mm
     document["provenance"]["training"] = {
         "how": "tools/default_bundle/README.md",
-        "last_stage": as_document(replace(config, data=without_paths(config.data))),
+        "last_stage": to_document(public(config)),
         "steps": step,
     }
     document["golden"] = {"sha256": "", "phantom_seed": GOLDEN_SEED}
     return document
+
+
+def public(config: MixtureConfig) -> MixtureConfig:
+    """Return a configuration without paths of this machine."""
+    return replace(config, data=without_paths(config.data), network=replace(config.network, weights=None))
 
 
 def without_paths(data: DataConfig) -> DataConfig:

@@ -5,14 +5,9 @@ import numpy as np
 import pytest
 import torch
 
+from tds_core.training.config import LengthConfig, NetworkConfig, OptimiserConfig, SafetyConfig, ScheduleConfig
 from tds_core.training.mixture.augment import Sources
-from tds_core.training.mixture.config import (
-    DataConfig,
-    NetworkConfig,
-    OptimiserConfig,
-    SamplingConfig,
-    TrainingConfig,
-)
+from tds_core.training.mixture.config import DataConfig, MixtureConfig, SamplingConfig
 from tds_core.training.mixture.samples import Cube, Sample
 
 
@@ -61,13 +56,16 @@ def sources() -> Sources:
 
 
 @pytest.fixture
-def config(tmp_path: Path) -> TrainingConfig:
-    return TrainingConfig(
-        data=DataConfig(cases=tmp_path / "cases", validation=("patient-2",)),
-        network=NetworkConfig(init_filters=8, blocks_down=(1, 1), blocks_up=(1,)),
-        sampling=SamplingConfig(patch=16, batch=2, phantom_share=0.2, cube_share=0.4, shape_share=0.3),
-        optimiser=OptimiserConfig(steps=4, warmup_steps=2),
+def config() -> MixtureConfig:
+    return MixtureConfig(
+        data=DataConfig(cases=Path("cases"), validation=("patient-2",)),
+        network=NetworkConfig(options={"init_filters": 8, "blocks_down": [1, 1], "blocks_up": [1]}),
+        sampling=SamplingConfig(
+            patch=16, batch=2, steps_per_epoch=2, phantom_share=0.2, cube_share=0.4, shape_share=0.3
+        ),
+        optimiser=OptimiserConfig(learning_rate=2e-3, clip_norm=5.0),
+        schedule=ScheduleConfig(warmup_steps=2),
+        length=LengthConfig(epochs=2, validate_every=1),
+        safety=SafetyConfig(min_free_disk_bytes=0),
         seed=3,
-        validate_every=2,
-        checkpoint_every=2,
     )

@@ -6,12 +6,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tds_core.errors import CheckpointMismatch, ConfigError
+from tds_core.errors import CheckpointMismatch
 from tds_core.training.averaging import WeightAverage
 from tds_core.training.config import OptimiserConfig, Precision, TrainingConfig
 from tds_core.training.distributed import World
 from tds_core.training.engine import Batch, StepSettings, SupervisedLearner
-from tds_core.training.engine.learner import _check_dtype
 from tds_core.training.guards.memory import PeerOutOfMemory
 from tds_core.training.optimisers import build_optimiser
 
@@ -237,19 +236,6 @@ def test_bf16_computes_in_bf16_and_keeps_weights_in_float32(network_of: Callable
     learner_with(network, precision=Precision.BF16).step(batch, micro_batch=5, rate=0.1)
     assert dtypes == [torch.bfloat16]
     assert {weight.dtype for weight in network.parameters()} == {torch.float32}
-
-
-def test_fp16_on_a_cpu_is_told_to_be_slow(
-    network_of: Callable[..., nn.Module], caplog: pytest.LogCaptureFixture
-) -> None:
-    learner_with(network_of(), precision=Precision.FP16)
-    assert "fp16_is_slow_on_cpu" in caplog.text
-
-
-def test_gpu_without_bf16_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: False)
-    with pytest.raises(ConfigError, match="set precision to fp16 or fp32"):
-        _check_dtype(torch.bfloat16, torch.device("cuda"))
 
 
 class Two(nn.Module):

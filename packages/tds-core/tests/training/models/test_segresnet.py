@@ -1,12 +1,11 @@
 import pytest
 import torch
+from monai.networks.nets.segresnet import SegResNet
 from safetensors.torch import load_file
 
 from tds_core import Bundle, ConfigError
 from tds_core.bundle import WEIGHTS_NAME
 from tds_core.training.config import NetworkConfig
-from tds_core.training.mixture.config import NetworkConfig as MixtureConfig
-from tds_core.training.mixture.network import build_network as build_mixture
 from tds_core.training.models import build_network
 
 PATCH = (16, 24, 32)
@@ -19,7 +18,15 @@ def test_is_the_network_of_the_default_bundles_training(
     blocks_down: tuple[int, ...], blocks_up: tuple[int, ...]
 ) -> None:
     torch.manual_seed(0)
-    old = build_mixture(MixtureConfig(blocks_down=blocks_down, blocks_up=blocks_up)).eval()
+    old = SegResNet(
+        spatial_dims=3,
+        init_filters=16,
+        in_channels=4,
+        out_channels=3,
+        blocks_down=blocks_down,
+        blocks_up=blocks_up,
+        norm=("GROUP", {"num_groups": 8}),
+    ).eval()
     torch.manual_seed(0)
     options = {"blocks_down": list(blocks_down), "blocks_up": list(blocks_up)}
     config = NetworkConfig(name="segresnet", options=options)

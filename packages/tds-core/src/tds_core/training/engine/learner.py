@@ -1,26 +1,22 @@
 """Supervised learning: one network, one loss, one optimiser."""
 
-import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from tds_core.errors import CheckpointMismatch, ConfigError
+from tds_core.errors import CheckpointMismatch
 from tds_core.training.averaging import WeightAverage
 from tds_core.training.config import Precision
 from tds_core.training.distributed import World
+from tds_core.training.engine.precision import low_precision, number_format
 from tds_core.training.engine.protocols import Batch, StepResult
 from tds_core.training.guards import changing_weights, fail_together
 from tds_core.training.optimisers import set_rate
-
-log = logging.getLogger(__name__)
-
-_DTYPES: Final = {Precision.BF16: torch.bfloat16, Precision.FP16: torch.float16}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,8 +67,7 @@ class SupervisedLearner:
         self._average, self._settings, self._world = average, settings, world
         self._device = next(network.parameters()).device
         self._weights = [weight for weight in network.parameters() if weight.requires_grad]
-        self._dtype = _DTYPES.get(settings.precision)
-        _check_dtype(self._dtype, self._device)
+        self._dtype = number_format(settings.precision, self._device)
         self._scaler = torch.amp.GradScaler(self._device.type, enabled=settings.precision is Precision.FP16)
         self._steps = 0
 
@@ -164,7 +159,7 @@ class SupervisedLearner:
             target = batch.target[start : start + micro_batch].to(self._device, non_blocking=True)
             share = len(images) / whole
             with _seeded(self._device, self._settings.seed, self._steps, self._world.rank, number):
-                with torch.autocast(self._device.type, dtype=self._dtype, enabled=self._dtype is not None):
+                with low_precision(self._device, self._dtype):
                     outputs = self._network(images)
                 loss = self._loss(_as_float(outputs), target)
                 torch.autograd.backward(self._scaler.scale(loss * share))
@@ -213,11 +208,3 @@ def _clip(weights: Sequence[nn.Parameter], limit: float | None) -> Tensor:
 
 def _as_float(outputs: Tensor | Sequence[Tensor]) -> Tensor | list[Tensor]:
     return outputs.float() if isinstance(outputs, Tensor) else [output.float() for output in outputs]
-
-
-def _check_dtype(dtype: torch.dtype | None, device: torch.device) -> None:
-    if dtype is torch.bfloat16 and device.type == "cuda" and not torch.cuda.is_bf16_supported():
-        message = "this GPU cannot compute in bf16; set precision to fp16 or fp32"
-        raise ConfigError(message)
-    if dtype is torch.float16 and device.type == "cpu":
-        log.warning("fp16_is_slow_on_cpu instead=bf16")

@@ -1,9 +1,9 @@
 """What a run is made of, and what it says of itself."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 
@@ -30,6 +30,7 @@ class RunParts:
         device: Of the network.
         world: The processes that train together.
         guards: What keeps the run from being lost; `build_guards` makes them.
+        identity: What else must be the same for the run to go on, such as the data's digest; plain values.
     """
 
     learner: Learner
@@ -41,6 +42,7 @@ class RunParts:
     device: torch.device
     world: World
     guards: Guards
+    identity: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -31,7 +31,7 @@ class Keeper:
     """
 
     def __init__(self, config: TrainingConfig, parts: RunParts, stopping: EarlyStopping) -> None:
-        self._document = to_document(config)
+        self._document = {**to_document(config), "identity": dict(parts.identity)}
         self._parts, self._stopping = parts, stopping
         self._store = CheckpointStore(parts.folder / CHECKPOINT_FOLDER, config.safety.keep)
         self._metrics = MetricLog(parts.folder / METRICS_NAME)

@@ -1,5 +1,5 @@
 """Training of the default bundle on whole heads that lesions of other patients are mixed into.
 
 `config` says what to do, `samples` holds patients on the network's grid, `augment` and `mixing` draw patches from them,
-`loop` trains `network` and keeps a `checkpoint`.
+`source` gives them to the engine and `validation` measures whole heads.
 """

@@ -1,55 +1,29 @@
-"""What a training run is told, read from YAML; unknown keys are errors."""
+"""What a run of the default bundle's training is told: its own data and patches, and sections that all runs share."""
 
-import difflib
 import math
-from collections.abc import Mapping
-from dataclasses import MISSING, asdict, dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar, get_args, get_origin, get_type_hints
 
-import yaml
-
-from tds_core.errors import ConfigError
+from tds_core.training.config import DataConfig as SharedDataConfig
+from tds_core.training.config import (
+    DatasetConfig,
+    Device,
+    LengthConfig,
+    LossConfig,
+    NetworkConfig,
+    OptimiserConfig,
+    Precision,
+    SafetyConfig,
+    ScheduleConfig,
+    SplitConfig,
+    TrackingConfig,
+    TrainingConfig,
+    parse,
+    read_document,
+)
+from tds_core.training.config import SamplingConfig as SharedSamplingConfig
+from tds_core.training.config.checks import check_multiple, check_positive, check_ranges
 from tds_core.windows import MULTIPLE
-
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
-
-T = TypeVar("T", bound="DataclassInstance")
-
-_GROUPS: Final = 8
-_MAX_LEVELS: Final = 4
-_BELOW_ONE: Final = math.nextafter(1.0, 0.0)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NetworkConfig:
-    """Shape of the SegResNet (Myronenko 2018, arXiv:1810.11654).
-
-    Attributes:
-        init_filters: Channels of the first level, a multiple of 8; doubled at each level below.
-        blocks_down: Residual blocks of each encoder level; at most four levels.
-        blocks_up: Residual blocks of each decoder level, one level less.
-        in_channels: Input sequences.
-        out_channels: Output regions.
-    """
-
-    init_filters: int = 16
-    blocks_down: tuple[int, ...] = (1, 2, 2, 4)
-    blocks_up: tuple[int, ...] = (1, 1, 1)
-    in_channels: int = 4
-    out_channels: int = 3
-
-    def __post_init__(self) -> None:
-        _check_multiple("init_filters", self.init_filters, _GROUPS)
-        if not 1 <= len(self.blocks_down) <= _MAX_LEVELS or len(self.blocks_up) != len(self.blocks_down) - 1:
-            message = (
-                f"blocks_down {list(self.blocks_down)} and blocks_up {list(self.blocks_up)} do not fit: "
-                f"give one to {_MAX_LEVELS} levels down and one less up"
-            )
-            raise ConfigError(message)
-        blocks = min(self.blocks_down + self.blocks_up)
-        _check_ranges(1, math.inf, blocks=blocks, in_channels=self.in_channels, out_channels=self.out_channels)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,8 +49,8 @@ class DataConfig:
     spacing_mm: float = 2.0
 
     def __post_init__(self) -> None:
-        _check_ranges(0, math.inf, phantoms=self.phantoms)
-        _check_positive(spacing_mm=self.spacing_mm)
+        check_ranges(0, math.inf, phantoms=self.phantoms)
+        check_positive(spacing_mm=self.spacing_mm)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +60,7 @@ class SamplingConfig:
     Attributes:
         patch: Voxels along each axis of a patch; a multiple of 8.
         batch: Patches in a step.
+        steps_per_epoch: Optimiser steps of an epoch.
         phantom_share: Share of patches drawn from phantoms.
         cube_share: Share of patches that get real lesions of other patients.
         shape_share: Share of patches that get a synthetic tumour of a real shape.
@@ -96,6 +71,7 @@ class SamplingConfig:
 
     patch: int = 64
     batch: int = 2
+    steps_per_epoch: int = 300
     phantom_share: float = 0.1
     cube_share: float = 0.45
     shape_share: float = 0.15
@@ -104,9 +80,9 @@ class SamplingConfig:
     keep_all_share: float = 0.5
 
     def __post_init__(self) -> None:
-        _check_multiple("patch", self.patch, MULTIPLE)
-        _check_ranges(1, math.inf, batch=self.batch)
-        _check_ranges(
+        check_multiple("patch", self.patch, MULTIPLE)
+        check_ranges(1, math.inf, batch=self.batch, steps_per_epoch=self.steps_per_epoch)
+        check_ranges(
             0,
             1,
             phantom_share=self.phantom_share,
@@ -119,62 +95,72 @@ class SamplingConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OptimiserConfig:
-    """AdamW with warm-up and polynomial decay.
-
-    Attributes:
-        steps: Optimiser steps in the whole run.
-        learning_rate: Peak learning rate.
-        weight_decay: Decoupled weight decay.
-        warmup_steps: Steps of linear warm-up.
-        power: Exponent of the polynomial decay.
-        clip_norm: Largest gradient norm.
-        average_decay: Decay of the exponential moving average of the weights, which is what is evaluated and exported.
-    """
-
-    steps: int = 4000
-    learning_rate: float = 2e-3
-    weight_decay: float = 1e-4
-    warmup_steps: int = 100
-    power: float = 0.9
-    clip_norm: float = 5.0
-    average_decay: float = 0.998
-
-    def __post_init__(self) -> None:
-        _check_ranges(1, math.inf, steps=self.steps)
-        _check_positive(learning_rate=self.learning_rate, clip_norm=self.clip_norm)
-        _check_ranges(0, math.inf, weight_decay=self.weight_decay, warmup_steps=self.warmup_steps, power=self.power)
-        _check_ranges(0, _BELOW_ONE, average_decay=self.average_decay)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrainingConfig:
-    """A whole training run.
+class MixtureConfig:
+    """A whole training run on mixtures.
 
     Attributes:
         data: Where the data lies.
-        network: Shape of the network.
+        name: Of the run.
         sampling: How patches are drawn.
+        network: Which network.
+        loss: What is made small.
         optimiser: How weights move.
-        seed: Seed of initial weights and of every patch.
-        validate_every: Steps between evaluations on the validation patients.
-        checkpoint_every: Steps between checkpoints.
+        schedule: How the rate changes.
+        length: How long.
+        precision: Number format of the forward pass.
+        device: Where.
+        seed: Of initial weights and of every patch.
+        safety: What keeps the run from being lost.
     """
 
     data: DataConfig
-    network: NetworkConfig = field(default_factory=NetworkConfig)
+    name: str = "tds-default"
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
+    network: NetworkConfig = field(default_factory=NetworkConfig)
+    loss: LossConfig = field(default_factory=LossConfig)
     optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
+    schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
+    length: LengthConfig = field(default_factory=LengthConfig)
+    precision: Precision = Precision.BF16
+    device: Device = Device.AUTO
     seed: int = 0
-    validate_every: int = 500
-    checkpoint_every: int = 250
+    safety: SafetyConfig = field(default_factory=SafetyConfig)
 
     def __post_init__(self) -> None:
-        _check_ranges(0, math.inf, seed=self.seed)
-        _check_ranges(1, math.inf, validate_every=self.validate_every, checkpoint_every=self.checkpoint_every)
+        check_ranges(0, math.inf, seed=self.seed)
+
+    @property
+    def training(self) -> TrainingConfig:
+        """The same run as the engine is told of it."""
+        data, sampling = self.data, self.sampling
+        return TrainingConfig(
+            name=self.name,
+            data=SharedDataConfig(
+                datasets=(DatasetConfig(path=data.cases),),
+                split=SplitConfig(names=data.validation),
+                spacing_mm=data.spacing_mm,
+            ),
+            sampling=SharedSamplingConfig(
+                patch=(sampling.patch, sampling.patch, sampling.patch),
+                batch=sampling.batch,
+                steps_per_epoch=sampling.steps_per_epoch,
+                foreground_share=sampling.foreground_share,
+                augmentation="none",  # patches come changed
+            ),
+            network=self.network,
+            loss=self.loss,
+            optimiser=self.optimiser,
+            schedule=self.schedule,
+            length=self.length,
+            precision=self.precision,
+            device=self.device,
+            seed=self.seed,
+            safety=self.safety,
+            tracking=TrackingConfig(mlflow=False, tensorboard=False, overlays=0),
+        )
 
 
-def load_config(path: Path) -> TrainingConfig:
+def load_config(path: Path) -> MixtureConfig:
     """Return the training run that a YAML file describes.
 
     Args:
@@ -183,105 +169,4 @@ def load_config(path: Path) -> TrainingConfig:
     Raises:
         ConfigError: If the file cannot be read, a key is unknown or a value is of the wrong kind.
     """
-    try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        message = f"cannot read the configuration {path.name!r}: {error}"
-        raise ConfigError(message) from error
-    return parse(TrainingConfig, document, "")
-
-
-def parse(kind: type[T], document: object, where: str) -> T:
-    """Return a configuration dataclass from plain YAML values.
-
-    Args:
-        kind: The dataclass.
-        document: A mapping of its fields.
-        where: Dotted path of the mapping inside the file, for messages.
-
-    Raises:
-        ConfigError: If a key is unknown or missing or a value is of the wrong kind.
-    """
-    if not isinstance(document, Mapping):
-        message = f"{where or 'the configuration'} must be a mapping of keys to values, not {type(document).__name__}"
-        raise ConfigError(message)
-    _check_keys(kind, document, where)
-    hints = get_type_hints(kind)
-    return kind(**{key: _value(hints[key], value, f"{where}{key}") for key, value in document.items()})
-
-
-def as_document(config: TrainingConfig) -> dict[str, object]:
-    """Return the configuration as plain YAML values, every default filled in.
-
-    Args:
-        config: The resolved configuration.
-    """
-
-    def plain(value: object) -> object:
-        if isinstance(value, Mapping):
-            return {k: plain(v) for k, v in value.items()}
-        if isinstance(value, tuple | list):
-            return [plain(v) for v in value]
-        return str(value) if isinstance(value, Path) else value
-
-    return {k: plain(v) for k, v in asdict(config).items()}
-
-
-def _check_keys(kind: type[T], document: Mapping[object, object], where: str) -> None:
-    known = {f.name: f.default is MISSING and f.default_factory is MISSING for f in fields(kind)}
-    for key in document:
-        if key not in known:
-            near = difflib.get_close_matches(str(key), known, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
-            message = f"unknown key '{where}{key}'; {hint}"
-            raise ConfigError(message)
-    absent = [name for name, required in known.items() if required and name not in document]
-    if absent:
-        message = f"{where.rstrip('.') or 'the configuration'} lacks {', '.join(absent)}; add it"
-        raise ConfigError(message)
-
-
-def _value(hint: Any, value: object, where: str) -> object:  # noqa: ANN401  # a field's type, whatever it is
-    options = get_args(hint)
-    if is_dataclass(hint) and isinstance(hint, type):
-        return parse(hint, value, f"{where}.")
-    if type(None) in options:
-        return None if value is None else _value(next(o for o in options if o is not type(None)), value, where)
-    if get_origin(hint) is tuple:
-        if not isinstance(value, list):
-            message = f"{where} must be a list, not {value!r}"
-            raise ConfigError(message)
-        return tuple(_value(options[0], item, where) for item in value)
-    return _scalar(hint, value, where)
-
-
-def _scalar(kind: type, value: object, where: str) -> object:
-    if kind is Path and isinstance(value, str):
-        return Path(value)
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-        message = f"{where} must be of type {kind.__name__}, not {value!r}"
-        raise ConfigError(message)
-    return value
-
-
-def _check_multiple(name: str, value: int, of: int) -> None:
-    if value < 1 or value % of:
-        message = f"{name} must be a positive multiple of {of}, not {value}"
-        raise ConfigError(message)
-
-
-def _check_positive(**values: float) -> None:
-    for name, value in values.items():
-        if not 0 < value < math.inf:
-            message = f"{name} must be a finite number above 0, not {value}"
-            raise ConfigError(message)
-
-
-def _check_ranges(low: float, high: float, **values: float) -> None:
-    for name, value in values.items():
-        if not low <= value <= high:
-            wanted = f"at least {low:g}" if math.isinf(high) else f"between {low:g} and {high:g}"
-            message = f"{name} must be {wanted}, not {value}"
-            raise ConfigError(message)
+    return parse(MixtureConfig, read_document(path))
