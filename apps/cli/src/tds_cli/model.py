@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tds_core.bundle import Bundle, load_bundle
-from tds_core.engine import Engine, open_engine
+from tds_core.engine import Engine, Ensemble, open_model
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,10 +24,10 @@ class ModelRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class LoadedModel:
-    """A verified bundle and its running engine."""
+    """A verified bundle and what runs it."""
 
     bundle: Bundle
-    engine: Engine
+    engine: Engine | Ensemble
 
 
 def open_bundle(request: ModelRequest) -> Bundle:
@@ -43,7 +43,7 @@ def open_bundle(request: ModelRequest) -> Bundle:
 
 
 def load_model(request: ModelRequest) -> LoadedModel:
-    """Return the verified bundle with an engine for it.
+    """Return the verified bundle with what runs it.
 
     Args:
         request: Which one, and where to run it.
@@ -53,4 +53,4 @@ def load_model(request: ModelRequest) -> LoadedModel:
         DeviceUnavailable: If there is no such device.
     """
     bundle = open_bundle(request)
-    return LoadedModel(bundle=bundle, engine=open_engine(bundle.graph, device=request.device))
+    return LoadedModel(bundle=bundle, engine=open_model(bundle, device=request.device))

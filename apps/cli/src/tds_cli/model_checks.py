@@ -5,7 +5,19 @@ from typing import Any
 
 from tds_cli.model import ModelRequest, load_model, open_bundle
 
-_SHOWN = ("modalities", "regions", "provenance", "training", "preprocessing", "postprocessing")
+_SHOWN = (
+    "modalities",
+    "regions",
+    "task",
+    "heads",
+    "members",
+    "provenance",
+    "training",
+    "inference",
+    "preprocessing",
+    "postprocessing",
+    "precision",
+)
 
 
 def describe_model(request: ModelRequest) -> dict[str, Any]:

@@ -62,6 +62,34 @@ def parse_sha256(text: str, option: str) -> str:
     return text.lower()
 
 
+def parse_three(text: str | None, option: str) -> tuple[float, float, float] | None:
+    """Return three numbers above 0, along x, y, z; `None` for nothing.
+
+    Args:
+        text: As given on the command line: three numbers, or one for all three.
+        option: With which option.
+
+    Raises:
+        UsageFault: If it is neither.
+
+    Examples:
+        >>> parse_three("128,128,96", "--patch")
+        (128.0, 128.0, 96.0)
+    """
+    if text is None:
+        return None
+    parts = text.split(",")
+    try:
+        numbers = [float(part) for part in (parts * 3 if len(parts) == 1 else parts)]
+        x, y, z = numbers
+    except ValueError:
+        numbers = []
+    if not numbers or not all(0 < number < float("inf") for number in numbers):
+        message = f"{option} takes three numbers above 0 such as 128,128,96, or one for all; {text[:80]!r} was given"
+        raise UsageFault(message)
+    return x, y, z
+
+
 def parse_max_ram(gib: float | None) -> int | None:
     """Return a memory limit in bytes.
 

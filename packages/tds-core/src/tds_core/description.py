@@ -4,6 +4,7 @@ Format 1 is that of the bundle that ships with this package: brain tumours, sigm
 task, heads, windows and members; see `docs/reference/bundle-format.md`.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, cast
@@ -164,7 +165,7 @@ def read_preprocess(document: Mapping[str, Any], use: NetworkUse) -> PreprocessC
         spacing_mm=cast("tuple[float, float, float]", tuple(map(float, edges)))
         if isinstance(edges, list)
         else float(edges),
-        clip=float(before["clip"]),
+        clip=math.inf if before["clip"] is None else float(before["clip"]),
         interpolation=Interpolation(before.get("interpolation", Interpolation.LINEAR)),
     )
 

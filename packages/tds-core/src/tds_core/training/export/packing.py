@@ -1,6 +1,7 @@
 """The files of a bundle: weights, graph, description, card, golden case and manifest, checked before they are there."""
 
 import logging
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -133,7 +134,7 @@ def describe(content: BundleContent, precision: Mapping[str, Any]) -> dict[str, 
         **_codes(content.use),
         "preprocessing": {
             "spacing_mm": edges[0] if len(set(edges)) == 1 else list(edges),
-            "clip": before.clip,
+            "clip": before.clip if math.isfinite(before.clip) else None,
             "interpolation": str(before.interpolation),
             "orientation": orientation(content.use),
             "normalisation": f"{windowed} cut to its window; {rest}" if windowed else rest,

@@ -155,7 +155,8 @@ def _plain(value: object) -> Any:  # noqa: ANN401  # plain YAML values
         return {_words(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
-    return value if isinstance(value, bool | int | float) or value is None else _words(value)
+    is_number = isinstance(value, bool | int) or (isinstance(value, float) and math.isfinite(value))
+    return value if is_number or value is None else _words(value)
 
 
 def _words(value: object) -> str:
