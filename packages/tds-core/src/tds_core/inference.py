@@ -1,7 +1,7 @@
 """From a case to a mask and a report."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
@@ -38,12 +38,14 @@ class InferenceOptions:
         max_bytes: Refuse a study that needs more memory than this, bytes; the machine's free memory if `None`.
         phantom: Whether the case is synthetic; the report says so.
         progress: Called as each stage begins.
+        keep_probabilities: Whether the segmentation holds them, too: four bytes a voxel and region more.
     """
 
     device: str = "cpu"
     max_bytes: int | None = None
     phantom: bool = False
     progress: ProgressCallback | None = None
+    keep_probabilities: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -54,11 +56,14 @@ class Segmentation:
         case: The case that was segmented.
         mask: Uint8 labels 0 to 3 on the case's own grid.
         report: Lesions, volumes, quality flags, model identity and timings.
+        probabilities: Float32 array of shape (x, y, z) on the mask's grid for each region, before small lesions are
+            dropped; `None` unless they were asked for.
     """
 
     case: Case
     mask: Volume
     report: LesionReport
+    probabilities: Mapping[str, NDArray[np.float32]] | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -113,11 +118,13 @@ def segment(
     with watch.stage("infer"):
         probabilities = predict(engine, prepared.tensor, bundle.postprocess.mirror, use=bundle.use)
     with watch.stage("restore"):
-        labels = _labels(probabilities, prepared, bundle)
+        kept: dict[str, NDArray[np.float32]] | None = {} if options.keep_probabilities else None
+        labels = _labels(probabilities, prepared, bundle, kept)
         mask = Volume(labels, case.grid.ras_from_voxel)
     with watch.stage("measure"):
         report = _report(case, mask, flags, bundle, phantom=options.phantom)
-    return Segmentation(case=case, mask=mask, report=replace(report, timings_s=watch.seconds))
+    report = replace(report, timings_s=watch.seconds)
+    return Segmentation(case=case, mask=mask, report=report, probabilities=kept)
 
 
 def _refuse_other_tasks(bundle: Bundle) -> None:
@@ -145,12 +152,23 @@ def _sequence_flags(case: Case, bundle: Bundle) -> tuple[QualityFlag, ...]:
     return (QualityFlag(code="UNRELIABLE-SEQUENCES", severity=Severity.WARNING, message=message, value=value),)
 
 
-def _labels(probabilities: NDArray[np.float32], prepared: Prepared, bundle: Bundle) -> NDArray[np.uint8]:
+def _labels(
+    probabilities: NDArray[np.float32],
+    prepared: Prepared,
+    bundle: Bundle,
+    kept: dict[str, NDArray[np.float32]] | None,
+) -> NDArray[np.uint8]:
+    """Return the mask on the study's own grid, and put the probabilities there into `kept`, if it is given."""
     if not np.isfinite(probabilities).all():
         message = "the network's output is not finite, so there is no mask; check the images for extreme values"
         raise VoxelError(message)
     task, thresholds = bundle.use.task, bundle.postprocess.thresholds
-    masks = {r: restore(p, prepared) >= thresholds[r] for r, p in zip(task.regions, probabilities, strict=True)}
+    masks = {}
+    for region, coarse in zip(task.regions, probabilities, strict=True):
+        restored = restore(coarse, prepared)
+        masks[region] = restored >= thresholds[region]
+        if kept is not None:
+            kept[region] = restored
     labels = paint_regions(masks, task)
     return drop_small_lesions(labels, bundle.postprocess.min_lesion_ml / prepared.grid.voxel_volume_ml)
 

@@ -46,6 +46,12 @@ def test_interval_of_equal_values_is_that_value() -> None:
     assert (interval.low, interval.high, interval.method) == (0.5, 0.5, "constant")
 
 
+def test_percentiles_serve_where_the_better_interval_is_not_defined() -> None:
+    interval = mean_interval([0.0, 2.2466373003669473e-301])
+    assert interval is not None
+    assert interval.method == "percentile"
+
+
 @pytest.mark.parametrize(("values", "level"), [([], 0.95), ([0.1, float("nan")], 0.95), ([0.1, 0.2], 1.0)])
 def test_what_has_no_interval_is_refused(values: list[float], level: float) -> None:
     with pytest.raises(EvaluationError, match="finite values and a level between 0 and 1"):

@@ -1,13 +1,15 @@
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tds_core import Bundle, CaseScores, Engine, EvaluationError, evaluate_case, segment
-from tds_core.evaluation import case_folders, mean_dice, sequence_subsets, with_sequences
-from tds_core.inference import Segmentation
-from tds_core.metrics import dice, hd95_mm
-from tds_data import MODALITIES, REGIONS, Case, Modality, Region
+from tds_core.evaluation import as_scored, case_folders, mean_dice, score_labels, sequence_subsets, with_sequences
+from tds_core.inference import InferenceOptions, Segmentation
+from tds_core.metrics import EMPTY_DISTANCE_MM, dice, hd95_mm
+from tds_data import MODALITIES, REGIONS, Case, Modality, Region, Volume
+from tds_data.task import LIVER_TUMOUR
 
 
 @pytest.fixture
@@ -16,7 +18,7 @@ def result(phantom: Case, bundle: Bundle, bright: Engine) -> Segmentation:
 
 
 def scores(name: str, value: float) -> CaseScores:
-    regions = dict.fromkeys(REGIONS, value)
+    regions = dict.fromkeys(map(str, REGIONS), value)
     return CaseScores(case=name, modalities=MODALITIES, dice=regions, hd95_mm=regions)
 
 
@@ -35,6 +37,39 @@ def test_case_without_a_reference_cannot_be_scored(result: Segmentation) -> None
     blind = replace(result, case=replace(result.case, reference=None))
     with pytest.raises(EvaluationError, match="has no reference mask; add one"):
         evaluate_case(blind)
+
+
+def test_probabilities_that_were_kept_are_judged(phantom: Case, bundle: Bundle, bright: Engine) -> None:
+    kept = segment(phantom, bundle=bundle, engine=bright, options=InferenceOptions(keep_probabilities=True))
+    assert kept.probabilities is not None
+    assert {p.shape for p in kept.probabilities.values()} == {phantom.grid.shape}
+    scored = evaluate_case(kept)
+    calibration = scored.regions["WT"].calibration
+    assert calibration is not None
+    values = as_scored("a", scored, phantom=True).values
+    assert values["WT"]["calibration_error"] == calibration.expected_error
+
+
+def test_region_that_neither_mask_has_leaves_its_calibration_undefined() -> None:
+    empty = np.zeros((4, 4, 4), np.uint8)
+    nowhere = {region: np.zeros(empty.shape, np.float32) for region in LIVER_TUMOUR.regions}
+    scored = score_labels(empty, Volume(empty, np.eye(4)), LIVER_TUMOUR, case="a", probabilities=nowhere)
+    assert as_scored("a", scored, phantom=False).values["tumour"]["calibration_error"] is None
+
+
+def test_masks_of_another_task_have_its_regions() -> None:
+    truth = np.zeros((12, 12, 12), np.uint8)
+    truth[2:10, 2:10, 2:10] = 1
+    truth[4:8, 4:8, 4:8] = 2
+    found = np.where(truth == 2, np.uint8(1), truth)
+    scored = score_labels(found, Volume(truth, np.diag([1, 1, 3, 1])), LIVER_TUMOUR, case="a", modalities=("ct",))
+    assert scored.dice == {"liver": 1.0, "tumour": 0.0}
+    assert scored.hd95_mm == {"liver": 0.0, "tumour": EMPTY_DISTANCE_MM}
+    assert mean_dice([scored]) == scored.dice
+    values = as_scored("a", scored, phantom=False).values["tumour"]
+    assert values["volume_ml_truth"] == pytest.approx(64 * 3 / 1000)
+    assert values["precision"] == 0.0
+    assert "calibration_error" not in values
 
 
 def test_mean_is_over_cases_and_needs_one() -> None:

@@ -77,6 +77,15 @@ def test_page_allows_its_own_style_and_nothing_else(page: str) -> None:
     assert len(re.findall(r"<img ", page)) == len(re.findall(r'<img [^>]*alt="[^"]+"', page)) == 5
 
 
+def test_page_says_how_many_distances_stand_in_for_an_empty_mask(page: str) -> None:
+    row: dict[str, float | None] = {"hd95_mm": 373.13, "volume_ml_found": 0.0, "volume_ml_truth": 3.0}
+    cases = tuple(ScoredCase(case=name, phantom=False, values={"WT": row}) for name in "ab")
+    empty = render_page(Evaluation(title="t", cases=cases))
+    assert "373.13 mm stands in" in empty
+    assert "2 of 2 stand in" in empty
+    assert "of 2 stand in" not in page
+
+
 def test_undefined_value_is_shown_as_such(page: str) -> None:
     phantoms = page.split('<section class="phantoms"')[1]
     assert "\N{EN DASH}" in phantoms

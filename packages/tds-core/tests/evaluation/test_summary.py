@@ -39,6 +39,22 @@ def test_metric_that_no_case_has_is_left_out() -> None:
     assert [s.metric for s in summarise([scored("a", 0.5, None)])] == ["dice"]
 
 
+def test_distances_that_stand_in_for_an_empty_mask_are_counted() -> None:
+    def with_volumes(case: str, found: float, truth: float) -> ScoredCase:
+        row: dict[str, float | None] = {"dice": 0.5, "hd95_mm": 9.0, "volume_ml_found": found, "volume_ml_truth": truth}
+        return ScoredCase(case=case, phantom=case == "p", values={"WT": row})
+
+    cases = [with_volumes("a", 0.0, 2.0), with_volumes("b", 2.0, 0.0), with_volumes("c", 0.0, 0.0)]
+    found = summarise([*cases, with_volumes("d", 1.0, 2.0), with_volumes("p", 0.0, 1.0)])
+    assert {(s.phantom, s.metric): s.stand_ins for s in found if s.metric in {"dice", "hd95_mm"}} == {
+        (False, "dice"): 0,
+        (False, "hd95_mm"): 2,
+        (True, "dice"): 0,
+        (True, "hd95_mm"): 1,
+    }
+    assert [s.stand_ins for s in summarise([scored("a", 0.5, 1.0)])] == [0, 0]
+
+
 def test_nothing_cannot_be_summed_up() -> None:
     with pytest.raises(EvaluationError, match="no case was evaluated"):
         summarise([])

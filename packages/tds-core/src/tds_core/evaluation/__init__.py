@@ -19,14 +19,17 @@ if TYPE_CHECKING:
         sequence_subsets,
         with_sequences,
     )
+    from tds_core.evaluation.gallery import Gallery, JudgedCase
     from tds_core.evaluation.report import Evaluation, GalleryEntry, render_page, worst_first, write_report
     from tds_core.evaluation.summary import MetricSummary, ScoredCase, summarise
 
 __all__ = [
     "CaseScores",
     "Evaluation",
+    "Gallery",
     "GalleryEntry",
     "Interval",
+    "JudgedCase",
     "MetricSummary",
     "ScoredCase",
     "as_scored",
@@ -57,6 +60,7 @@ __getattr__, __dir__ = lazy_names(
             "sequence_subsets",
             "with_sequences",
         ),
+        "gallery": ("Gallery", "JudgedCase"),
         "report": ("Evaluation", "GalleryEntry", "render_page", "worst_first", "write_report"),
         "summary": ("MetricSummary", "ScoredCase", "summarise"),
     },

@@ -1,5 +1,6 @@
 """How sure a mean over a few cases is."""
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -62,7 +63,9 @@ def mean_interval(
     if np.ptp(sample) == 0:
         return Interval(low=float(sample[0]), high=float(sample[0]), level=level, method="constant")
     for method in ("BCa", "percentile"):
-        with np.errstate(all="ignore"):
+        # What is not defined is seen below, and the other method taken.
+        with np.errstate(all="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("ignore", stats.DegenerateDataWarning)
             found = stats.bootstrap(
                 (sample,),
                 np.mean,

@@ -16,8 +16,8 @@ from tds_core.inference import Segmentation
 from tds_core.metrics import RegionScores, score_masks
 from tds_data.case import Case
 from tds_data.formats.names import is_image_name
-from tds_data.task import BRAIN_TUMOUR
-from tds_data.vocabulary import REGIONS, Modality, Region
+from tds_data.task import BRAIN_TUMOUR, Task
+from tds_data.vocabulary import Modality
 from tds_data.volume import Volume
 
 
@@ -27,24 +27,27 @@ class CaseScores:
 
     Attributes:
         case: Label of the case.
-        modalities: Sequences that the prediction was made from.
+        modalities: Sequences, or channels of another task, that the prediction was made from; none of a mask alone.
         dice: Dice of each region, in [0, 1].
         hd95_mm: 95th percentile Hausdorff distance of each region, millimetres.
         regions: Every score of each region.
+        calibrated: Whether probabilities were judged, too.
     """
 
     case: str
-    modalities: tuple[Modality, ...]
-    dice: dict[Region, float]
-    hd95_mm: dict[Region, float]
+    modalities: tuple[str, ...]
+    dice: Mapping[str, float]
+    hd95_mm: Mapping[str, float]
     regions: Mapping[str, RegionScores] = field(default_factory=dict)
+    calibrated: bool = False
 
 
 def evaluate_case(segmentation: Segmentation) -> CaseScores:
     """Return the scores of a segmentation against the reference mask of its case.
 
     Args:
-        segmentation: What `segment` returned for a case with a reference mask.
+        segmentation: What `segment` returned for a case with a reference mask. If it holds probabilities, they are
+            judged, too.
 
     Raises:
         EvaluationError: If the case has no reference mask.
@@ -53,54 +56,72 @@ def evaluate_case(segmentation: Segmentation) -> CaseScores:
     if case.reference is None:
         message = f"case {case.name!r} has no reference mask; add one named *_seg.nii.gz to its folder"
         raise EvaluationError(message)
-    return score_labels(case, segmentation.mask.voxels, case.reference)
+    return score_labels(
+        segmentation.mask.voxels,
+        case.reference,
+        BRAIN_TUMOUR,
+        case=case.name,
+        modalities=case.modalities,
+        probabilities=segmentation.probabilities,
+    )
 
 
-def score_labels(case: Case, found: NDArray[np.generic], reference: Volume) -> CaseScores:
-    """Return the scores of a label map against a reference.
+def score_labels(  # noqa: PLR0913  # two masks, what they are of, and how sure the one is
+    found: NDArray[np.generic],
+    reference: Volume,
+    task: Task,
+    *,
+    case: str,
+    modalities: Sequence[str] = (),
+    probabilities: Mapping[str, NDArray[np.floating]] | None = None,
+) -> CaseScores:
+    """Return the scores of a label map against a reference, whatever the task.
 
     Args:
-        case: What both are of.
-        found: Labels 0 to 3 of shape (x, y, z), on the reference's grid.
-        reference: Labels 0 to 3.
+        found: The task's labels, of shape (x, y, z), on the reference's grid.
+        reference: The task's labels.
+        task: Says which labels make which region.
+        case: What to call both.
+        modalities: Sequences or channels that the label map was made from.
+        probabilities: Of each region, on the same grid, to be judged, too.
 
     Raises:
         EvaluationError: If the two do not have one shape.
     """
-    scores = score_masks(found, reference.voxels, reference.spacing_mm, BRAIN_TUMOUR.regions)
+    scores = score_masks(found, reference.voxels, reference.spacing_mm, task.regions, probabilities=probabilities)
     return CaseScores(
-        case=case.name,
-        modalities=case.modalities,
-        dice={r: scores[r].dice for r in REGIONS},
-        hd95_mm={r: scores[r].hd95_mm for r in REGIONS},
+        case=case,
+        modalities=tuple(modalities),
+        dice={region: row.dice for region, row in scores.items()},
+        hd95_mm={region: row.hd95_mm for region, row in scores.items()},
         regions=scores,
+        calibrated=probabilities is not None,
     )
 
 
-def as_scored(case: str, regions: Mapping[str, RegionScores], *, phantom: bool) -> ScoredCase:
+def as_scored(case: str, scores: CaseScores, *, phantom: bool) -> ScoredCase:
     """Return a case's scores as numbers to sum up. The calibration error is there only where probabilities were.
 
     Args:
         case: Its name.
-        regions: What `score_masks` returned.
+        scores: Its scores.
         phantom: Whether the case is synthetic.
     """
-    return ScoredCase(
-        case=case,
-        phantom=phantom,
-        values={
-            region: {name: float(getattr(scores, name)) for name in METRICS if name != CALIBRATION}
-            | ({} if scores.calibration is None else {CALIBRATION: scores.calibration.expected_error})
-            for region, scores in regions.items()
-        },
-    )
+    names = [name for name in METRICS if name != CALIBRATION]
+    values: dict[str, dict[str, float | None]] = {
+        region: {name: float(getattr(row, name)) for name in names} for region, row in scores.regions.items()
+    }
+    if scores.calibrated:  # a region that is in neither mask has none
+        for region, row in scores.regions.items():
+            values[region][CALIBRATION] = None if row.calibration is None else row.calibration.expected_error
+    return ScoredCase(case=case, phantom=phantom, values=values)
 
 
-def mean_dice(scores: Sequence[CaseScores]) -> dict[Region, float]:
+def mean_dice(scores: Sequence[CaseScores]) -> dict[str, float]:
     """Return the mean Dice of each region.
 
     Args:
-        scores: At least one case's scores.
+        scores: At least one case's scores, all patients' or all phantoms', of one task.
 
     Raises:
         EvaluationError: If there are none.
@@ -108,7 +129,7 @@ def mean_dice(scores: Sequence[CaseScores]) -> dict[Region, float]:
     if not scores:
         message = "there is nothing to average: no case was evaluated"
         raise EvaluationError(message)
-    return {r: fmean(s.dice[r] for s in scores) for r in REGIONS}
+    return {region: fmean(s.dice[region] for s in scores) for region in scores[0].dice}
 
 
 def sequence_subsets(modalities: Sequence[Modality]) -> Iterator[tuple[Modality, ...]]:

@@ -46,6 +46,7 @@ METRICS: Final = MappingProxyType(
             ),
             MetricInfo(name="surface_dice", title="Surface Dice", higher_is_better=True, limits=_SHARE),
             MetricInfo(name="sensitivity", title="Sensitivity", higher_is_better=True, limits=_SHARE),
+            MetricInfo(name="precision", title="Precision", higher_is_better=True, limits=_SHARE),
             MetricInfo(name="specificity", title="Specificity", higher_is_better=True, limits=_SHARE),
             MetricInfo(name="volume_ml_found", title="Volume found", unit="mL", limits=_FROM_ZERO),
             MetricInfo(name="volume_ml_truth", title="Volume marked", unit="mL", limits=_FROM_ZERO),

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
-from statistics import fmean
 from typing import TYPE_CHECKING, Any, Final
 
 from tds_core.errors import EvaluationError, MissingDependency
@@ -16,6 +15,7 @@ from tds_core.evaluation.catalogue import MetricInfo, describe_metric
 from tds_core.evaluation.plots import FOUND, TRUTH, bland_altman_plots, box_plots
 from tds_core.evaluation.summary import MetricSummary, ScoredCase, summarise
 from tds_core.evaluation.tables import cases_csv, summary_csv, summary_row
+from tds_core.metrics import EMPTY_DISTANCE_MM
 from tds_data.report import RESEARCH_USE_NOTICE
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ PAGE_NAME: Final = "index.html"
 SCORES_NAME: Final = "scores.json"
 """What the scores as JSON are called."""
 
-REPORT_VERSION: Final = "2.0"
+REPORT_VERSION: Final = "2.1"
 """Version of `scores.json`; the major number changes when a reader of the old form would break."""
 
 _BOXES: Final = ("dice", "hd95_mm", "surface_dice", "lesion_dice")
@@ -99,12 +99,7 @@ def worst_first(cases: Sequence[ScoredCase], metric: str = "dice") -> list[Score
         cases: The cases.
         metric: One that is better when it is higher.
     """
-
-    def mean(case: ScoredCase) -> float:
-        values = [v for row in case.values.values() if (v := row.get(metric)) is not None]
-        return fmean(values) if values else 1.0
-
-    return sorted(cases, key=lambda case: (mean(case), case.case))
+    return sorted(cases, key=lambda case: (case.mean(metric), case.case))
 
 
 def to_document(evaluation: Evaluation) -> dict[str, Any]:
@@ -185,6 +180,7 @@ def render_page(evaluation: Evaluation, plots: Mapping[str, bytes] | None = None
         notice=RESEARCH_USE_NOTICE,
         parts=[part for name, phantom in _KINDS if (part := _part(evaluation, name, drawn, phantom=phantom)).cases],
         metrics=_metrics(evaluation),
+        stand_in=f"{EMPTY_DISTANCE_MM:.2f} mm",
         style=style,
         style_hash=digest,
     )
