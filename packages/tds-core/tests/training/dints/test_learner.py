@@ -8,7 +8,6 @@ from torch import Tensor, nn
 from tds_core.errors import CheckpointMismatch, ConfigError
 from tds_core.training.config import OptimiserConfig, Precision, SamplingConfig
 from tds_core.training.dints import SearchLearner
-from tds_core.training.dints.learner import _check_dtype
 from tds_core.training.distributed import World
 from tds_core.training.guards.memory import UpdateTorn
 
@@ -184,14 +183,6 @@ def test_a_search_in_half_precision_moves_both(precision: Precision) -> None:
     other = make_learner(make_config({"warmup_share": 0.0}, precision=precision), seed=4)
     other.load_state_dict(state(learner))
     assert same(other.state_dict(), learner.state_dict())
-
-
-def test_a_gpu_without_bf16_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: False)
-    with pytest.raises(ConfigError, match="set precision to fp16 or fp32"):
-        _check_dtype(torch.bfloat16, torch.device("cuda"))
-    _check_dtype(torch.bfloat16, torch.device("cpu"))
-    _check_dtype(torch.float16, torch.device("cuda"))
 
 
 def test_memory_that_runs_out_while_weights_change_tears_the_step_but_not_the_architecture(

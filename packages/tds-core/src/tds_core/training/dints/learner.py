@@ -17,11 +17,11 @@ from tds_core.training.dints.networks import architecture_parameters, place_sear
 from tds_core.training.dints.options import DintsSearchOptions
 from tds_core.training.dints.penalties import Penalties, PenaltyMeter
 from tds_core.training.distributed import World
+from tds_core.training.engine.precision import low_precision, number_format
 from tds_core.training.engine.protocols import Batch, StepResult
 from tds_core.training.guards.memory import changing_weights, fail_together
 from tds_core.training.optimisers import optimise, set_rate
 
-_DTYPES: Final = {Precision.BF16: torch.bfloat16, Precision.FP16: torch.float16}
 _BETAS: Final = (0.5, 0.999)
 """Of the architecture's Adam, as in the authors' code."""
 _SMALLEST_BATCH: Final = 2
@@ -62,8 +62,7 @@ class SearchLearner:
         )
         self._meter = PenaltyMeter(network.dints_space)
         self._average = WeightAverage(network, config.optimiser.average_decay)
-        self._dtype = _DTYPES.get(config.precision)
-        _check_dtype(self._dtype, self._device)
+        self._dtype = number_format(config.precision, self._device)
         self._scaler = torch.amp.GradScaler(self._device.type, enabled=config.precision is Precision.FP16)
         self._steps = 0
         if config.sampling.batch is not None:
@@ -200,7 +199,7 @@ class SearchLearner:
         for start in range(0, len(part.images), micro_batch):
             images = part.images[start : start + micro_batch].to(self._device, non_blocking=True)
             target = part.target[start : start + micro_batch].to(self._device, non_blocking=True)
-            with torch.autocast(self._device.type, dtype=self._dtype, enabled=self._dtype is not None):
+            with low_precision(self._device, self._dtype):
                 logits = self._network(images)
             loss = self._loss(logits.float(), target) * (len(images) / part.whole)
             self._add_gradients(self._scaler.scale(loss), parameters)
@@ -268,12 +267,6 @@ def _check_batch(batch: int) -> None:
             f"a search splits its batch between weights and architecture, which {batch} cannot be; "
             "set sampling.batch to 2 or more"
         )
-        raise ConfigError(message)
-
-
-def _check_dtype(dtype: torch.dtype | None, device: torch.device) -> None:
-    if dtype is torch.bfloat16 and device.type == "cuda" and not torch.cuda.is_bf16_supported():
-        message = "this GPU cannot compute in bf16; set precision to fp16 or fp32"
         raise ConfigError(message)
 
 
