@@ -1,6 +1,7 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,9 @@ import pytest
 
 from tds_core import Bundle, OutOfMemory
 from tds_core import memory as memory_module
+from tds_core.bundle import NetworkUse
 from tds_core.memory import available_bytes, check_memory, needed_bytes
+from tds_core.windows import WindowPlan
 from tds_data import Case, Modality, Prepared, Volume, prepare
 
 GIB = 1024**3
@@ -136,3 +139,16 @@ def test_other_systems_are_asked_for_free_pages(monkeypatch: pytest.MonkeyPatch)
 def test_system_without_such_names_tells_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(os, "sysconf", raising=False)
     assert available_bytes() is None
+
+
+def test_windows_need_what_one_of_them_takes_and_the_image_a_few_times(phantom: Case, prepared: Prepared) -> None:
+    x, y, z = prepared.tensor.shape[1:]
+    windows = WindowPlan(patch=(16, 16, 16))
+    whole = NetworkUse(windows=WindowPlan(), bytes_per_voxel=10_000)
+    by_windows = replace(whole, windows=windows)
+    saved = needed_bytes(phantom, prepared, whole) - needed_bytes(phantom, prepared, by_windows)
+    assert saved > 10_000 * (x * y * z - 16**3) - 100 * x * y * z
+    heavy = needed_bytes(phantom, prepared, replace(by_windows, weight_bytes=GIB))
+    assert heavy - needed_bytes(phantom, prepared, by_windows) == GIB
+    with pytest.raises(OutOfMemory):
+        check_memory(phantom, prepared, needed_bytes(phantom, prepared, by_windows), whole)
