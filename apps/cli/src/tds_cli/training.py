@@ -14,6 +14,7 @@ from tds_core.errors import MissingDependency
 if TYPE_CHECKING:
     from tds_core.evaluation.summary import ScoredCase
     from tds_core.training.config import TrainingConfig
+    from tds_core.training.distributed import World
     from tds_core.training.run import RunSummary
 
 _RUNS: Final = Path("runs")
@@ -43,7 +44,7 @@ class TrainRequest:
 
 
 def train_and_tell(request: TrainRequest, *, as_json: bool) -> None:
-    """Train, and print what came of it.
+    """Train, and print what came of it. Of the processes that torchrun starts only the main one says anything.
 
     Args:
         request: What to train.
@@ -58,16 +59,21 @@ def train_and_tell(request: TrainRequest, *, as_json: bool) -> None:
     """
     _require_extra()
     from tds_core.training.config import load_config  # noqa: PLC0415  # loads torch
+    from tds_core.training.distributed import join_world  # noqa: PLC0415  # as above
     from tds_core.training.run import with_absolute_paths  # noqa: PLC0415  # as above
 
     settings = [*request.settings, *([] if request.fold is None else [f"data.split.fold={request.fold}"])]
     config = with_absolute_paths(load_config(request.config, settings), request.config.resolve().parent)
     folder = (request.folder or _RUNS / config.name).resolve()
-    _check_folder(folder, resume=request.resume)
-    if request.all_folds:
-        summaries = _train_folds(config, folder, as_json=as_json)
-    else:
-        summaries = {"": _train(config, folder, as_json=as_json)}
+    with join_world(config.device) as world:
+        if world.is_main:
+            _check_folder(folder, resume=request.resume)
+        if request.all_folds:
+            summaries = _train_folds(config, folder, world, as_json=as_json)
+        else:
+            summaries = {"": _train(config, folder, world, as_json=as_json)}
+    if not world.is_main:
+        return
     if as_json:
         output.say_json(_document(folder, summaries))
         return
@@ -93,17 +99,21 @@ def _check_folder(folder: Path, *, resume: bool) -> None:
         raise UsageFault(message)
 
 
-def _train(config: "TrainingConfig", folder: Path, *, as_json: bool) -> "RunSummary":
+def _train(config: "TrainingConfig", folder: Path, world: "World", *, as_json: bool) -> "RunSummary":
     from tds_core.training.run import Listeners, run_training  # noqa: PLC0415  # loads torch
 
-    with training_progress(steps_per_epoch=config.sampling.steps_per_epoch, as_json=as_json) as view:
-        summary = run_training(config, folder, Listeners(stage=view.stage, work=view.work, report=view.report))
+    if world.is_main:
+        with training_progress(steps_per_epoch=config.sampling.steps_per_epoch, as_json=as_json) as view:
+            heard = Listeners(stage=view.stage, work=view.work, report=view.report)
+            summary = run_training(config, folder, heard, world=world)
+    else:
+        summary = run_training(config, folder, world=world)
     if summary.outcome.status == "stopped":
         raise TrainingStopped(summary.outcome.step, summary.outcome.reason)
     return summary
 
 
-def _train_folds(config: "TrainingConfig", folder: Path, *, as_json: bool) -> dict[str, "RunSummary"]:
+def _train_folds(config: "TrainingConfig", folder: Path, world: "World", *, as_json: bool) -> dict[str, "RunSummary"]:
     """Train one fold after the other; they share preprocessed cases."""
     if config.data.split.names:
         message = "--fold all needs folds; leave data.split.names out"
@@ -112,7 +122,7 @@ def _train_folds(config: "TrainingConfig", folder: Path, *, as_json: bool) -> di
     summaries = {}
     for fold in range(config.data.split.folds):
         one = replace(config, data=replace(data, split=replace(data.split, fold=fold)))
-        summaries[f"fold {fold}"] = _train(one, folder / f"fold-{fold}", as_json=as_json)
+        summaries[f"fold {fold}"] = _train(one, folder / f"fold-{fold}", world, as_json=as_json)
     return summaries
 
 
