@@ -1,6 +1,7 @@
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
 
@@ -27,25 +28,52 @@ def data(phantom: Case, tmp_path: Path) -> Path:
     return tmp_path / "data"
 
 
+@pytest.fixture
+def empty_for(phantom: Case, tmp_path: Path) -> Callable[..., Path]:
+    """Writes masks of nothing for some cases."""
+
+    def write(*names: str) -> Path:
+        folder = tmp_path / "masks"
+        folder.mkdir(exist_ok=True)
+        nothing = phantom.grid.with_voxels(np.zeros(phantom.grid.shape, np.uint8))
+        for name in names:
+            write_volume(folder / f"{name}.nii.gz", nothing)
+        return folder
+
+    return write
+
+
 def test_model_is_scored_per_patient_and_on_average(tds: Tds, data: Path, tmp_path: Path) -> None:
     code, out, err = tds("evaluate", data, "-o", tmp_path / "scores.json")
     assert (code, err) == (0, "")
     lines = [line.split() for line in out.splitlines()]
     assert [line[0] for line in lines[:4]] == ["case", "a", "b", "mean"]
-    assert all(len(line) == 7 for line in lines[1:4])
+    assert [line[1] for line in lines[1:3]] == ["(PHANTOM)", "(PHANTOM)"]
+    assert lines[3][1:4] == ["of", "2", "PHANTOMS"]
+    assert [len(line) for line in lines[1:4]] == [8, 8, 10]
     assert "PHANTOM: a, b" in out
     assert "Research use only" in out
     document = json.loads((tmp_path / "scores.json").read_text(encoding="utf-8"))
-    assert list(document) == ["schema_version", "model", "cases", "mean", "subsets", "summary"]
+    assert list(document) == [
+        "schema_version",
+        "task",
+        "model",
+        "cases",
+        "mean",
+        "phantom_mean",
+        "subsets",
+        "summary",
+    ]
     first, second = document["cases"]
     assert (first["case"], first["phantom"]) == ("a", True)
     assert first["modalities"] == list(MODALITIES)
     assert second["modalities"] == ["t1ce", "flair"]
     assert set(first["dice"]) == set(first["hd95_mm"]) == {"WT", "TC", "ET"}
     assert document["mean"]["dice"]["WT"] == pytest.approx(fmean(c["dice"]["WT"] for c in document["cases"]), abs=1e-4)
+    assert (document["mean"]["kind"], document["mean"]["cases"], document["phantom_mean"]) == ("phantom", 2, None)
     assert document["subsets"] == []
     assert len(document["model"]["sha256"]) == 64
-    assert lines[1][1] == f"{first['dice']['WT']:.3f}"
+    assert lines[1][2] == f"{first['dice']['WT']:.3f}"
 
 
 def test_every_metric_is_summed_up_with_an_interval(tds: Tds, data: Path) -> None:
@@ -54,9 +82,8 @@ def test_every_metric_is_summed_up_with_an_interval(tds: Tds, data: Path) -> Non
     assert code == 0
     first = document["cases"][0]
     assert first["regions"]["WT"]["dice"] == first["dice"]["WT"]
-    assert {"iou", "surface_dice", "sensitivity", "volume_error_ml", "lesion_dice", "lesion_hd95_mm"} <= set(
-        first["regions"]["ET"]
-    )
+    named = {"iou", "surface_dice", "sensitivity", "specificity", "precision", "volume_error_ml", "calibration_error"}
+    assert named | {"lesion_dice", "lesion_hd95_mm"} <= set(first["regions"]["ET"])
     summed = next(row for row in document["summary"] if (row["region"], row["metric"]) == ("WT", "dice"))
     assert summed["kind"] == "phantom"
     assert summed["mean"] == document["mean"]["dice"]["WT"]
@@ -71,6 +98,8 @@ def test_report_is_a_page_with_tables_and_plots(tds: Tds, data: Path, tmp_path: 
     assert {"index.html", "cases.csv", "summary.csv", "scores.json", "boxes-phantoms.png"} <= set(
         listed(tmp_path / "report")
     )
+    page = (tmp_path / "report" / "index.html").read_text(encoding="utf-8")
+    assert page.count("in which the masks differ most: on the left the expert&#39;s") == 4  # each in alt and caption
     code, _, err = tds("evaluate", data, "--report", tmp_path / "report")
     assert code == 1
     assert "report" in err
@@ -89,7 +118,7 @@ def test_table_of_subsets_follows_the_table_of_patients(tds: Tds, data: Path) ->
     (data / "a" / "phantom-0007_t2.nii.gz").unlink()
     code, out, _ = tds("evaluate", data, "--subsets")
     heads, *rows = (line.split("  ") for line in out.split("\n\n")[1].splitlines() if "HD95" not in line)
-    counts = {row[0]: row[-1].strip() for row in rows if row[-1].strip() in {"1", "2"}}
+    counts = {row[0].removesuffix(" (PHANTOMS)"): row[-1].strip() for row in rows if row[-1].strip() in {"1", "2"}}
     assert code == 0
     assert heads[0] == "sequences"
     assert len(counts) == 7
@@ -113,6 +142,33 @@ def test_masks_that_exist_are_scored_without_a_model(tds: Tds, data: Path, phant
     assert document["cases"][1]["dice"] == {"WT": 1.0, "TC": 1.0, "ET": 1.0}
     assert document["cases"][1]["hd95_mm"] == {"WT": 0.0, "TC": 0.0, "ET": 0.0}
     assert document["cases"][0]["hd95_mm"][Region.WT] == pytest.approx(6.0)
+
+
+def test_phantoms_are_never_averaged_with_patients(
+    tds: Tds, data: Path, phantom: Case, empty_for: Callable[..., Path]
+) -> None:
+    assert phantom.reference is not None
+    write_brats(replace(phantom, name="someone"), data / "c")
+    masks = empty_for("c")
+    write_volume(masks / "a.nii.gz", phantom.reference)
+    write_volume(masks / "b.nii.gz", phantom.reference)
+    code, out, _ = tds("evaluate", data, "--predictions", masks, "--json")
+    document = json.loads(out)
+    assert code == 0
+    assert document["mean"]["kind"] == "patient"
+    assert document["mean"]["dice"] == {"WT": 0.0, "TC": 0.0, "ET": 0.0}
+    assert document["phantom_mean"] == {
+        "kind": "phantom",
+        "cases": 2,
+        "dice": {"WT": 1.0, "TC": 1.0, "ET": 1.0},
+        "hd95_mm": {"WT": 0.0, "TC": 0.0, "ET": 0.0},
+    }
+    code, out, _ = tds("evaluate", data, "--predictions", masks)
+    assert code == 0
+    means = [line.split("  ")[0] for line in out.splitlines() if line.startswith("mean")]
+    assert means == ["mean of 1 patient", "mean of 2 PHANTOMS"]
+    assert "HD95 WT: 373.13 stands in for 1 of 1 patient, of whom one mask is empty." in out
+    assert "stands in for 1 of 2" not in out
 
 
 def test_missing_mask_is_told_by_name(tds: Tds, data: Path, tmp_path: Path) -> None:
@@ -143,6 +199,10 @@ def test_cases_without_a_reference_are_listed_before_any_work(tds: Tds, data: Pa
         ["nowhere"],
         ["data", "--case", "z"],
         ["data", "--subsets", "--predictions", "data"],
+        ["data", "--task", "liver-tumour"],
+        ["data", "--task", "liver-tumor", "--predictions", "data"],
+        ["data", "--task", "absent.yaml", "--predictions", "data"],
+        ["nowhere", "--task", "liver-tumour", "--predictions", "data"],
         ["data", "-o", "data"],
         ["data", "-o", "nowhere/scores.json"],
     ],

@@ -1,47 +1,42 @@
 """Scores of the model, or of masks that exist, against experts' masks."""
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import fmean
-from typing import Any, Final
-from uuid import uuid4
+from typing import Final
 
 from tds_cli.errors import ReferenceMissing, UsageFault
 from tds_cli.model import ModelRequest
-from tds_cli.output import Progress, json_text, say, say_table
+from tds_cli.output import Progress
 from tds_core.api import TumorDetector
 from tds_core.errors import EvaluationError
 from tds_core.evaluation import (
     CaseScores,
-    Evaluation,
+    Gallery,
+    GalleryEntry,
+    JudgedCase,
     ScoredCase,
     as_scored,
     case_folders,
     evaluate_case,
-    mean_dice,
     score_labels,
     sequence_subsets,
-    summarise,
     with_sequences,
-    write_report,
 )
-from tds_core.evaluation.report import require_report
-from tds_core.evaluation.tables import summary_row
-from tds_data.atomic import atomic_folder, check_target
+from tds_core.inference import InferenceOptions
 from tds_data.case import Case
 from tds_data.discover import discover
-from tds_data.errors import GridMismatch, VolumeWriteError
+from tds_data.errors import GridMismatch
+from tds_data.formats.names import IMAGE_SUFFIXES
 from tds_data.labels import read_reference
 from tds_data.report import ModelIdentity
 from tds_data.study_files import StudyFiles, load_case
-from tds_data.vocabulary import REGIONS, Modality, Region
+from tds_data.task import BRAIN_TUMOUR, Task
+from tds_data.vocabulary import Modality
+from tds_data.volume import Volume
 
-SCHEMA_VERSION: Final = "1.1"
-"""Version of the JSON form of scores."""
-
-_DIGITS: Final = 4
+_SHOWN: Final = Modality.FLAIR
+"""What a case is pictured on, where it has it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,12 +48,29 @@ class Scores:
         subsets: The same cases once more for each subset of the sequences, if asked for.
         model: Which model made the masks, if one was run.
         phantoms: Names of the cases that are synthetic.
+        task: What the masks show.
+        gallery: Pictures of the worst cases, if they were asked for.
     """
 
     cases: tuple[CaseScores, ...]
     subsets: Mapping[tuple[Modality, ...], tuple[CaseScores, ...]]
     model: ModelIdentity | None
     phantoms: frozenset[str] = frozenset()
+    task: Task = BRAIN_TUMOUR
+    gallery: tuple[GalleryEntry, ...] = ()
+
+    @property
+    def scored(self) -> tuple[ScoredCase, ...]:
+        """The numbers of each case, to sum up."""
+        return tuple(self.numbers(case) for case in self.cases)
+
+    def numbers(self, case: CaseScores) -> ScoredCase:
+        """Return the numbers of a case.
+
+        Args:
+            case: One of these.
+        """
+        return as_scored(case.case, case, phantom=case.case in self.phantoms)
 
 
 def find_cases(root: Path, names: Sequence[str]) -> list[StudyFiles]:
@@ -84,13 +96,16 @@ def find_cases(root: Path, names: Sequence[str]) -> list[StudyFiles]:
     return cases
 
 
-def score_model(cases: Sequence[StudyFiles], request: ModelRequest, *, subsets: bool, progress: Progress) -> Scores:
+def score_model(
+    cases: Sequence[StudyFiles], request: ModelRequest, *, subsets: bool, pictures: bool, progress: Progress
+) -> Scores:
     """Return the scores of a model's masks. Each case is read once, and the model stays loaded.
 
     Args:
         cases: With reference masks.
         request: Which model.
         subsets: Whether every subset of a case's sequences is scored too.
+        pictures: Whether the worst cases are pictured.
         progress: Hears of each case.
 
     Raises:
@@ -98,26 +113,38 @@ def score_model(cases: Sequence[StudyFiles], request: ModelRequest, *, subsets: 
         ModelError: If the model is refused.
     """
     detector = TumorDetector(request.folder, request.device, trusted=request.trusted)
+    options = InferenceOptions(keep_probabilities=True)
+    phantoms, gallery = _phantoms(cases), Gallery(task=BRAIN_TUMOUR)
     whole: list[CaseScores] = []
     parts: dict[tuple[Modality, ...], list[CaseScores]] = {}
     for number, files in enumerate(cases, start=1):
         case = load_case(files)
         for chosen in sequence_subsets(case.modalities) if subsets else (case.modalities,):
             progress(f"case {number} of {len(cases)}: {', '.join(chosen)}")
-            scores = evaluate_case(detector.predict_case(with_sequences(case, chosen)))
+            segmentation = detector.predict_case(with_sequences(case, chosen), options=options)
+            scores = evaluate_case(segmentation)
             parts.setdefault(chosen, []).append(scores)
             if chosen == case.modalities:
                 whole.append(scores)
-    by_subset = {chosen: tuple(scores) for chosen, scores in parts.items()} if subsets else {}
-    return Scores(cases=tuple(whole), subsets=by_subset, model=detector.bundle.identity, phantoms=_phantoms(cases))
+                if pictures:
+                    numbers = as_scored(case.name, scores, phantom=case.name in phantoms)
+                    gallery.consider(numbers, _judged(case, segmentation.mask))
+    return Scores(
+        cases=tuple(whole),
+        subsets={chosen: tuple(scores) for chosen, scores in parts.items()} if subsets else {},
+        model=detector.bundle.identity,
+        phantoms=phantoms,
+        gallery=gallery.entries(),
+    )
 
 
-def score_predictions(cases: Sequence[StudyFiles], folder: Path, *, progress: Progress) -> Scores:
+def score_predictions(cases: Sequence[StudyFiles], folder: Path, *, pictures: bool, progress: Progress) -> Scores:
     """Return the scores of masks that exist.
 
     Args:
         cases: With reference masks.
         folder: Holds `NAME.nii.gz`, `NAME.nii` or `NAME/mask.nii.gz` for each case.
+        pictures: Whether the worst cases are pictured.
         progress: Hears of each case.
 
     Raises:
@@ -125,20 +152,35 @@ def score_predictions(cases: Sequence[StudyFiles], folder: Path, *, progress: Pr
         GridMismatch: If a mask is not on its reference's grid.
         DataError: If a mask cannot be read.
     """
-    masks = [_prediction(folder, files.name) for files in cases]
+    masks = [find_prediction(folder, files.name) for files in cases]
+    phantoms, gallery = _phantoms(cases), Gallery(task=BRAIN_TUMOUR)
     scores = []
-    for number, (files, mask) in enumerate(zip(cases, masks, strict=True), start=1):
+    for number, (files, place) in enumerate(zip(cases, masks, strict=True), start=1):
         progress(f"case {number} of {len(cases)}")
-        scores.append(_score_mask(load_case(files), mask))
-    return Scores(cases=tuple(scores), subsets={}, model=None, phantoms=_phantoms(cases))
+        case = load_case(files)
+        if case.reference is None:  # pragma: no cover  # find_cases refuses such cases
+            raise ReferenceMissing([files.name])
+        mask = read_reference(place)
+        check_grid(case.name, mask, case.reference)
+        scored = score_labels(mask.voxels, case.reference, BRAIN_TUMOUR, case=case.name, modalities=case.modalities)
+        scores.append(scored)
+        if pictures:
+            numbers = as_scored(case.name, scored, phantom=case.name in phantoms)
+            gallery.consider(numbers, _judged(case, mask))
+    return Scores(cases=tuple(scores), subsets={}, model=None, phantoms=phantoms, gallery=gallery.entries())
 
 
-def _phantoms(cases: Sequence[StudyFiles]) -> frozenset[str]:
-    return frozenset(files.name for files in cases if files.phantom is not None)
+def find_prediction(folder: Path, name: str) -> Path:
+    """Return the file of a case's mask.
 
+    Args:
+        folder: Holds one for each case.
+        name: Of the case.
 
-def _prediction(folder: Path, name: str) -> Path:
-    places = (folder / f"{name}.nii.gz", folder / f"{name}.nii", folder / name / "mask.nii.gz")
+    Raises:
+        EvaluationError: If there is none.
+    """
+    places = [*(folder / f"{name}{suffix}" for suffix in IMAGE_SUFFIXES), folder / name / "mask.nii.gz"]
     found = next((place for place in places if place.is_file()), None)
     if found is None:
         message = f"no mask of {name!r} in {folder.name!r}; name it {name}.nii.gz or {name}/mask.nii.gz"
@@ -146,165 +188,26 @@ def _prediction(folder: Path, name: str) -> Path:
     return found
 
 
-def _score_mask(case: Case, path: Path) -> CaseScores:
-    mask = read_reference(path)
-    if case.reference is None or not case.reference.same_grid(mask):
-        message = f"the mask of {case.name!r} is not on its reference's grid; resample it to that grid first"
+def check_grid(name: str, mask: Volume, reference: Volume) -> None:
+    """Refuse a mask that is not on its reference's grid.
+
+    Args:
+        name: Of the case.
+        mask: To be judged.
+        reference: The expert's.
+
+    Raises:
+        GridMismatch: If the grids differ.
+    """
+    if not reference.same_grid(mask):
+        message = f"the mask of {name!r} is not on its reference's grid; resample it to that grid first"
         raise GridMismatch(message)
-    return score_labels(case, mask.voxels, case.reference)
 
 
-def as_document(scores: Scores) -> dict[str, Any]:
-    """Return scores as plain JSON types, rounded to four digits.
-
-    Args:
-        scores: At least one case's.
-    """
-    model = scores.model
-    identity = None if model is None else {"name": model.name, "version": model.version, "sha256": model.sha256}
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "model": identity,
-        "cases": [_entry(case, scores.phantoms) for case in scores.cases],
-        "mean": {"dice": _rounded(mean_dice(scores.cases)), "hd95_mm": _rounded(_mean_hd95_mm(scores.cases))},
-        "subsets": [
-            {
-                "modalities": [str(m) for m in chosen],
-                "mean": {"dice": _rounded(mean_dice(cases))},
-                "cases": [_entry(case, scores.phantoms) for case in cases],
-            }
-            for chosen, cases in scores.subsets.items()
-        ],
-        "summary": [_rounded_row(summary_row(summary)) for summary in summarise(_scored(scores))],
-    }
+def _phantoms(cases: Sequence[StudyFiles]) -> frozenset[str]:
+    return frozenset(files.name for files in cases if files.phantom is not None)
 
 
-def say_scores(scores: Scores) -> None:
-    """Print scores as tables.
-
-    Args:
-        scores: At least one case's.
-    """
-    heads = ["case", *(f"Dice {r}" for r in REGIONS), *(f"HD95 {r}" for r in REGIONS)]
-    rows = [_row(case.case, case.dice, case.hd95_mm) for case in scores.cases]
-    rows.append(_row("mean", mean_dice(scores.cases), _mean_hd95_mm(scores.cases)))
-    say_table(heads, rows)
-    if scores.subsets:
-        say()
-        heads = ["sequences", *(f"Dice {r}" for r in REGIONS), "cases"]
-        say_table(
-            heads,
-            [
-                [" ".join(chosen), *(f"{v:.3f}" for v in mean_dice(cases).values()), str(len(cases))]
-                for chosen, cases in scores.subsets.items()
-            ],
-        )
-    if scores.phantoms:
-        say(f"PHANTOM: {', '.join(sorted(scores.phantoms))}: made-up patients; their figures say nothing of real ones.")
-    say("HD95 in millimetres. Research use only.")
-
-
-def check_artefact(path: Path) -> None:
-    """Refuse early a file that could not be written.
-
-    Args:
-        path: The file.
-
-    Raises:
-        UsageFault: If it is a folder, or its own folder does not exist.
-    """
-    if path.is_dir() or not path.absolute().parent.is_dir():
-        message = f"cannot write {str(path)!r}: it is a folder or lies in none; name a file in a folder that exists"
-        raise UsageFault(message)
-
-
-def check_report(folder: Path, protected: Sequence[Path]) -> None:
-    """Refuse early a folder that the report could not be made in, and a report without what draws it.
-
-    Args:
-        folder: To be made.
-        protected: Folders that it may not lie in or hold.
-
-    Raises:
-        VolumeWriteError: If it holds something or cannot be made.
-        MissingDependency: If the extra `report` of tds-core is not installed.
-    """
-    require_report()
-    check_target(folder, protected=protected)
-
-
-def write_evaluation(folder: Path, scores: Scores) -> None:
-    """Write scores as a page, tables and plots, whole or not at all.
-
-    Args:
-        folder: To be made.
-        scores: At least one case's.
-
-    Raises:
-        VolumeWriteError: If it cannot be written.
-    """
-    model = scores.model
-    facts = {} if model is None else {"Model": f"{model.name} {model.version}", "Hash of its manifest": model.sha256}
-    evaluation = Evaluation(
-        title="Evaluation" if model is None else f"Evaluation of {model.name}",
-        cases=_scored(scores),
-        facts=facts,
-    )
-    with atomic_folder(folder) as target:
-        write_report(evaluation, target)
-
-
-def write_artefact(path: Path, document: Mapping[str, Any]) -> None:
-    """Write scores as a JSON file, whole or not at all.
-
-    Args:
-        path: The file; replaced if it exists.
-        document: What `as_document` returned.
-
-    Raises:
-        VolumeWriteError: If it cannot be written.
-    """
-    partial = path.with_name(f".{path.name}.partial-{os.getpid()}-{uuid4().hex[:8]}")
-    try:
-        try:
-            partial.write_text(json_text(document), encoding="utf-8")
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
-    except OSError as error:
-        raise VolumeWriteError(path, f"{error.strerror}; choose a file that you may write") from error
-
-
-def _entry(scores: CaseScores, phantoms: frozenset[str]) -> dict[str, Any]:
-    return {
-        "case": scores.case,
-        "phantom": scores.case in phantoms,
-        "modalities": [str(m) for m in scores.modalities],
-        "dice": _rounded(scores.dice),
-        "hd95_mm": _rounded(scores.hd95_mm),
-        "regions": {region: _rounded_row(row) for region, row in _case(scores, phantoms).values.items()},
-    }
-
-
-def _scored(scores: Scores) -> tuple[ScoredCase, ...]:
-    return tuple(_case(case, scores.phantoms) for case in scores.cases)
-
-
-def _case(scores: CaseScores, phantoms: frozenset[str]) -> ScoredCase:
-    return as_scored(scores.case, scores.regions, phantom=scores.case in phantoms)
-
-
-def _rounded_row(row: Mapping[str, str | float | None]) -> dict[str, str | float | None]:
-    return {name: round(value, _DIGITS) if isinstance(value, float) else value for name, value in row.items()}
-
-
-def _mean_hd95_mm(cases: Sequence[CaseScores]) -> dict[Region, float]:
-    return {r: fmean(case.hd95_mm[r] for case in cases) for r in REGIONS}
-
-
-def _rounded(values: Mapping[Region, float]) -> dict[str, float]:
-    return {str(r): round(values[r], _DIGITS) for r in REGIONS}
-
-
-def _row(name: str, dice: Mapping[Region, float], hd95_mm: Mapping[Region, float]) -> list[str]:
-    return [name, *(f"{dice[r]:.3f}" for r in REGIONS), *(f"{hd95_mm[r]:.1f}" for r in REGIONS)]
+def _judged(case: Case, mask: Volume) -> JudgedCase:
+    shown = _SHOWN if _SHOWN in case.images else case.modalities[0]
+    return JudgedCase(found=mask, truth=case.reference or mask, image=case.images[shown])

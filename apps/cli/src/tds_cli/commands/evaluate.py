@@ -5,8 +5,7 @@ from typing import Annotated
 
 import typer
 
-from tds_cli import logs, output
-from tds_cli.errors import UsageFault
+from tds_cli import logs
 from tds_cli.options import AsJson, Device, ModelFolder, OnDevice, Trust, Verbose, parse_trust
 
 Data = Annotated[Path, typer.Argument(metavar="DATA", help="Folder with one sub-folder per patient, or one patient's.")]
@@ -15,7 +14,11 @@ Subsets = Annotated[bool, typer.Option("--subsets", help="Also score every subse
 Artefact = Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", help="JSON file to write.")]
 Report = Annotated[
     Path | None,
-    typer.Option("--report", metavar="DIR", help="Folder to make: page, tables, box and Bland-Altman plots."),
+    typer.Option("--report", metavar="DIR", help="Folder to make: page, tables, plots, worst cases."),
+]
+TaskName = Annotated[
+    str | None,
+    typer.Option("--task", metavar="TASK|FILE", help="With --predictions: score masks of another task."),
 ]
 Predictions = Annotated[
     Path | None,
@@ -31,6 +34,7 @@ def evaluate(  # noqa: PLR0913  # a command's parameters are its options
     out: Artefact = None,
     report: Report = None,
     predictions: Predictions = None,
+    task: TaskName = None,
     model: ModelFolder = None,
     trust: Trust = None,
     device: OnDevice = Device.CPU,
@@ -42,33 +46,17 @@ def evaluate(  # noqa: PLR0913  # a command's parameters are its options
     The masks are the model's, or with --predictions ones that exist.
     """
     logs.set_verbosity(verbose=verbose)
-    if subsets and predictions is not None:
-        message = "--subsets runs the model and --predictions does not; choose one of them"
-        raise UsageFault(message)
-    from tds_cli import scoring  # noqa: PLC0415  # keeps `tds --help` quick
+    from tds_cli import evaluation  # noqa: PLC0415  # keeps `tds --help` quick
     from tds_cli.model import ModelRequest  # noqa: PLC0415  # as above
 
-    if out is not None:
-        scoring.check_artefact(out)
-    if report is not None:
-        scoring.check_report(report, protected=[data, *([] if predictions is None else [predictions])])
-    cases = scoring.find_cases(data, case or ())
-    request = ModelRequest(folder=model, trusted=parse_trust(trust), device=device)
-    with output.progress_on_stderr() as progress:
-        if predictions is not None:
-            scores = scoring.score_predictions(cases, predictions, progress=progress)
-        else:
-            scores = scoring.score_model(cases, request, subsets=subsets, progress=progress)
-    document = scoring.as_document(scores)
-    if out is not None:
-        scoring.write_artefact(out, document)
-    if report is not None:
-        scoring.write_evaluation(report, scores)
-    if as_json:
-        output.say_json(document)
-    else:
-        scoring.say_scores(scores)
-        if out is not None:
-            output.say(f"written to {out}")
-        if report is not None:
-            output.say(f"the page is {report / 'index.html'}")
+    request = evaluation.EvaluateRequest(
+        data=data,
+        names=tuple(case or ()),
+        model=ModelRequest(folder=model, trusted=parse_trust(trust), device=device),
+        predictions=predictions,
+        task=task,
+        subsets=subsets,
+        artefact=out,
+        report=report,
+    )
+    evaluation.evaluate_and_tell(request, as_json=as_json)
