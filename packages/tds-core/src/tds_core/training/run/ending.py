@@ -7,8 +7,9 @@ from typing import Final
 
 from tds_core.api import TumorDetector
 from tds_core.bundle import MANIFEST_NAME, Bundle
-from tds_core.evaluation import CaseScores, as_scored, evaluate_case
-from tds_core.evaluation.report import SCORES_NAME, Evaluation, require_report, write_report
+from tds_core.evaluation import as_scored, evaluate_case
+from tds_core.evaluation.gallery import draw_case, worst_entries
+from tds_core.evaluation.report import SCORES_NAME, Evaluation, GalleryEntry, require_report, write_report
 from tds_core.evaluation.summary import ScoredCase
 from tds_core.training.export import PackedBundle, export_run
 from tds_core.training.run.datasets import Progress
@@ -56,12 +57,13 @@ def evaluate_bundle(
     """
     require_report()
     detector = TumorDetector(packed.folder, trusted=[packed.sha256])
-    scored = tuple(_scored(detector, prepared, progress))
+    scored, pictures = zip(*_scored(detector, prepared, progress), strict=True)
     evaluation = Evaluation(
         title=f"Evaluation of {prepared.config.name}",
         cases=scored,
         facts=_facts(detector.bundle, prepared),
         notes=_notes(prepared),
+        gallery=worst_entries(pictures, scored),
     )
     _clear(folder / EVALUATION_FOLDER, SCORES_NAME)
     with atomic_folder(folder / EVALUATION_FOLDER) as target:
@@ -69,7 +71,9 @@ def evaluate_bundle(
     return scored
 
 
-def _scored(detector: TumorDetector, prepared: PreparedRun, progress: Progress) -> Iterator[ScoredCase]:
+def _scored(
+    detector: TumorDetector, prepared: PreparedRun, progress: Progress
+) -> Iterator[tuple[ScoredCase, GalleryEntry]]:
     total = sum(len(part.validation) for part in prepared.datasets)
     done = 0
     for part in prepared.datasets:
@@ -77,10 +81,11 @@ def _scored(detector: TumorDetector, prepared: PreparedRun, progress: Progress) 
         for name in part.validation:
             entry = entries[name]
             case = load_entry(part.manifest, entry, others=part.config.others)
-            scores: CaseScores = evaluate_case(detector.predict_case(case))
+            found = detector.predict_case(case)
+            scored = as_scored(part.full_name(name), evaluate_case(found), phantom=entry.phantom)
             done += 1
-            progress(done, total, f"evaluated {part.full_name(name)}")
-            yield as_scored(part.full_name(name), scores.regions, phantom=entry.phantom)
+            progress(done, total, f"evaluated {scored.case}")
+            yield scored, draw_case(case, found.mask, scored)
 
 
 def _clear(place: Path, marker: str) -> None:
