@@ -67,7 +67,7 @@ class Source:
         target = (images.sum(1) > 0).to(torch.uint8)
         if (epoch, number) in self.spoilt:
             images[0, 0, 0, 0, 0] = torch.nan
-        return Batch(images=images, target=target)
+        return Batch(images=images, target=target, cases=tuple(f"case-{number}-{row}" for row in range(self.batch)))
 
     def batches(self, epoch: int, *, start: int = 0) -> Iterator[Batch]:
         for number in range(start, self.batches_per_epoch):

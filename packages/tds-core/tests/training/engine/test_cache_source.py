@@ -40,7 +40,7 @@ def batches(cache: Cache, world: World, *, start: int = 0, means: LoaderMeans = 
     try:
         assert source.batches_per_epoch == 3
         made: Iterator[Batch] = source.batches(1, start=start)
-        return [Batch(images=batch.images.clone(), target=batch.target.clone()) for batch in made]
+        return [Batch(images=batch.images.clone(), target=batch.target.clone(), cases=batch.cases) for batch in made]
     finally:
         source.close()
 
@@ -50,6 +50,7 @@ def test_one_process_has_whole_batches(cache: Cache) -> None:
     assert [tuple(batch.images.shape) for batch in made] == [(5, 4, 8, 8, 8)] * 3
     assert made[0].target.shape == (5, 8, 8, 8)
     assert made[0].target.dtype == torch.uint8
+    assert made[0].cases == ("head",) * 5
 
 
 def test_any_batch_can_be_the_first(cache: Cache) -> None:

@@ -51,4 +51,4 @@ class CacheSource:
 
 
 def _batch(made: PatchBatch) -> Batch:
-    return Batch(images=made.images, target=made.labels)
+    return Batch(images=made.images, target=made.labels, cases=tuple(record.case for record in made.records))

@@ -113,7 +113,7 @@ class _Run:
             self._guards.batch.shrink("memory ran out while weights were being changed")
             self._go_back(1.0)
             return False
-        rollback = self._guards.finite.check(step, result, rate=rate)
+        rollback = self._guards.finite.check(step, result, rate=rate, cases=batch.cases)
         if rollback is not None:
             self._go_back(rollback.rate_factor)
             return False

@@ -17,10 +17,12 @@ class Batch:
     Attributes:
         images: Float32 tensor of shape (batch, channel, x, y, z), z-scores.
         target: Uint8 labels of shape (batch, x, y, z), or float32 shares in [0, 1] of shape (batch, region, x, y, z).
+        cases: Name of each patch's case, if the source knows: for what is said of a step that fails.
     """
 
     images: Tensor
     target: Tensor
+    cases: tuple[str, ...] = ()
 
 
 class BatchSource(Protocol):
