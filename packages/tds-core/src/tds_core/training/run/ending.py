@@ -8,8 +8,8 @@ from typing import Final
 from tds_core.api import TumorDetector
 from tds_core.bundle import MANIFEST_NAME, Bundle
 from tds_core.evaluation import as_scored, evaluate_case
-from tds_core.evaluation.gallery import draw_case, worst_entries
-from tds_core.evaluation.report import SCORES_NAME, Evaluation, GalleryEntry, require_report, write_report
+from tds_core.evaluation.gallery import Gallery, JudgedCase
+from tds_core.evaluation.report import SCORES_NAME, Evaluation, require_report, write_report
 from tds_core.evaluation.summary import ScoredCase
 from tds_core.training.export import PackedBundle, export_run
 from tds_core.training.run.datasets import Progress
@@ -17,11 +17,13 @@ from tds_core.training.run.preparation import PreparedRun
 from tds_data.atomic import atomic_folder
 from tds_data.datasets import load_entry
 from tds_data.task import BRAIN_TUMOUR
+from tds_data.vocabulary import Modality
 
 BUNDLE_FOLDER: Final = "bundle"
 EVALUATION_FOLDER: Final = "evaluation"
 
 _FEW: Final = 20
+_SHOWN: Final = (Modality.FLAIR, Modality.T1CE, Modality.T2, Modality.T1)
 
 
 def pack_run(folder: Path) -> PackedBundle:
@@ -57,13 +59,14 @@ def evaluate_bundle(
     """
     require_report()
     detector = TumorDetector(packed.folder, trusted=[packed.sha256])
-    scored, pictures = zip(*_scored(detector, prepared, progress), strict=True)
+    gallery = Gallery(task=prepared.config.goal)
+    scored = tuple(_scored(detector, prepared, progress, gallery))
     evaluation = Evaluation(
         title=f"Evaluation of {prepared.config.name}",
         cases=scored,
         facts=_facts(detector.bundle, prepared),
         notes=_notes(prepared),
-        gallery=worst_entries(pictures, scored),
+        gallery=gallery.entries(),
     )
     _clear(folder / EVALUATION_FOLDER, SCORES_NAME)
     with atomic_folder(folder / EVALUATION_FOLDER) as target:
@@ -72,8 +75,8 @@ def evaluate_bundle(
 
 
 def _scored(
-    detector: TumorDetector, prepared: PreparedRun, progress: Progress
-) -> Iterator[tuple[ScoredCase, GalleryEntry]]:
+    detector: TumorDetector, prepared: PreparedRun, progress: Progress, gallery: Gallery
+) -> Iterator[ScoredCase]:
     total = sum(len(part.validation) for part in prepared.datasets)
     done = 0
     for part in prepared.datasets:
@@ -85,7 +88,10 @@ def _scored(
             scored = as_scored(part.full_name(name), evaluate_case(found), phantom=entry.phantom)
             done += 1
             progress(done, total, f"evaluated {scored.case}")
-            yield scored, draw_case(case, found.mask, scored)
+            if case.reference is not None:
+                image = next(case.images[m] for m in _SHOWN if m in case.images)
+                gallery.consider(scored, JudgedCase(found=found.mask, truth=case.reference, image=image))
+            yield scored
 
 
 def _clear(place: Path, marker: str) -> None:
