@@ -99,7 +99,7 @@ def test_report_is_a_page_with_tables_and_plots(tds: Tds, data: Path, tmp_path: 
         listed(tmp_path / "report")
     )
     page = (tmp_path / "report" / "index.html").read_text(encoding="utf-8")
-    assert page.count("in which the masks differ most: on the left the expert&#39;s") == 4  # each in alt and caption
+    assert page.count("in which the masks differ most: the fill is what was found") == 4  # in alt and caption
     code, _, err = tds("evaluate", data, "--report", tmp_path / "report")
     assert code == 1
     assert "report" in err

