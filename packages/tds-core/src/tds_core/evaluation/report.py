@@ -155,9 +155,9 @@ def require_report() -> None:
     Raises:
         MissingDependency: If it is not installed.
     """
-    for package in ("jinja2", "matplotlib", "PIL"):
+    for package in ("jinja2", "matplotlib"):
         if find_spec(package) is None:
-            raise MissingDependency({"PIL": "pillow"}.get(package, package), "report")
+            raise MissingDependency(package, "report")
 
 
 def render_page(evaluation: Evaluation, plots: Mapping[str, bytes] | None = None) -> str:
