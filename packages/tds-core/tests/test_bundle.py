@@ -126,6 +126,12 @@ def test_later_format_is_incompatible_whatever_else_it_holds(bundle_copy: Path) 
         load_bundle(bundle_copy, trusted=[hashlib.sha256(text.encode()).hexdigest()])
 
 
+def test_description_and_manifest_of_different_formats_do_not_belong_together(bundle_copy: Path) -> None:
+    trusted = write_manifest(bundle_copy, version=2)
+    with pytest.raises(BundleIncompatible, match=r"bundle\.yaml has format 1, manifest\.json has 2"):
+        load_bundle(bundle_copy, trusted=[trusted])
+
+
 @pytest.mark.parametrize("name", ["../secret", "/etc/passwd", "sub/file", "..\\secret", "C:\\secret"])
 def test_manifest_that_names_a_file_elsewhere_is_refused(bundle_copy: Path, name: str) -> None:
     trusted = rewrite_manifest(bundle_copy, lambda document: document["files"].update({name: {"sha256": "0"}}))  # type: ignore[attr-defined]  # JSON

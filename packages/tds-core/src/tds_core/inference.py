@@ -103,13 +103,14 @@ def segment(
         OutOfMemory: If the study would not fit into memory.
     """
     options = options or InferenceOptions()
+    if bundle is not None:
+        _refuse_other_tasks(bundle)
     watch = _Stopwatch(progress=options.progress)
     with watch.stage("quality"):
         flags = check_case(case)
         refuse_errors(flags)
     with watch.stage("model"):
         bundle = bundle or load_bundle()
-        _refuse_other_tasks(bundle)
         engine = engine or open_model(bundle, device=options.device)
     flags = (*flags, *_sequence_flags(case, bundle))
     with watch.stage("preprocess"):

@@ -83,12 +83,13 @@ def test_best_weights_of_a_run_become_a_bundle(tmp_path: Path, making: Any) -> N
 
 def test_facts_of_the_last_step_are_those_of_its_validation(tmp_path: Path, making: Any) -> None:
     write_run(tmp_path / "run", making, best_step=None)
-    facts = read_facts(tmp_path / "run", step=10, chosen_by_validation=False)
+    facts = read_facts(tmp_path / "run", step=10)
     assert facts.validation[0].dice["WT"] == 0.25
-    assert read_facts(tmp_path / "run", step=7, chosen_by_validation=False).validation == ()
+    assert facts.chosen_by_validation
+    assert read_facts(tmp_path / "run", step=7).validation == ()
     (tmp_path / "run" / "plan.yaml").unlink()
     (tmp_path / "run" / "metrics.jsonl").unlink()
-    facts = read_facts(tmp_path / "run", step=10, chosen_by_validation=False)
+    facts = read_facts(tmp_path / "run", step=10)
     assert (facts.plan, facts.validation) == (None, ())
 
 

@@ -70,13 +70,12 @@ class TrainingFacts:
         return "none" if not synthetic else "all" if synthetic >= total else "some"
 
 
-def read_facts(folder: Path, *, step: int, chosen_by_validation: bool) -> TrainingFacts:
+def read_facts(folder: Path, *, step: int) -> TrainingFacts:
     """Return what a run folder says of the weights of one step.
 
     Args:
         folder: Of a run.
         step: Optimiser steps behind the weights.
-        chosen_by_validation: Whether they were chosen by their score.
 
     Raises:
         TrainingError: If its record of data cannot be read.
@@ -88,12 +87,13 @@ def read_facts(folder: Path, *, step: int, chosen_by_validation: bool) -> Traini
     except (OSError, ValueError, KeyError, TypeError) as error:
         message = f"{_DATA_NAME} of the run {folder.name!r} cannot be read; a bundle says what a model was trained on"
         raise TrainingError(message) from error
+    validations = _validations(folder / _METRICS_NAME)
     return TrainingFacts(
         steps=step,
         datasets=datasets,
         data_sha256=digest,
-        validation=_validation(folder / _METRICS_NAME, step),
-        chosen_by_validation=chosen_by_validation,
+        validation=validations.get(step, ()),
+        chosen_by_validation=len(validations) > 1 and step in validations,
         plan=_plan(folder / _PLAN_NAME),
     )
 
@@ -114,9 +114,9 @@ def _dataset(number: int, entry: Mapping[str, Any]) -> DatasetFacts:
     )
 
 
-def _validation(path: Path, step: int) -> tuple[CaseDice, ...]:
-    """Return the scores of one step; none if it was not validated."""
-    found: tuple[CaseDice, ...] = ()
+def _validations(path: Path) -> dict[int, tuple[CaseDice, ...]]:
+    """Return the scores of each step that was validated."""
+    found: dict[int, tuple[CaseDice, ...]] = {}
     if not path.is_file():
         return found
     for line in path.read_text(encoding="utf-8").splitlines():
@@ -124,8 +124,9 @@ def _validation(path: Path, step: int) -> tuple[CaseDice, ...]:
             record = json.loads(line)
         except ValueError:  # the last line of a run that was killed
             continue
-        if record.get("step") == step and "cases" in record:
-            found = tuple(CaseDice(case=c["case"], phantom=c["phantom"], dice=c["dice"]) for c in record["cases"])
+        if "cases" in record:
+            cases = (CaseDice(case=c["case"], phantom=c["phantom"], dice=c["dice"]) for c in record["cases"])
+            found[int(record["step"])] = tuple(cases)
     return found
 
 

@@ -53,23 +53,26 @@ class _TorchEngine:
         self.bytes_per_voxel = 0.0
 
     def infer(self, tensor: NDArray[np.float32]) -> NDArray[np.float32]:
-        with torch.inference_mode(), _LiveBytes(self._network) as live:
-            logits: Tensor = self._network(torch.from_numpy(tensor))
+        image = torch.from_numpy(tensor)
+        with torch.inference_mode(), _LiveBytes(self._network, image) as live:
+            logits: Tensor = self._network(image)
         self.bytes_per_voxel = max(self.bytes_per_voxel, (live.peak + tensor.nbytes) / tensor[0, 0].size)
         result: NDArray[np.float32] = logits.float().numpy().copy()
         return result
 
 
 class _LiveBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch does not type its base
-    """Counts the bytes of all tensors that are alive at the same time; views count once, weights do not.
+    """Counts the bytes of all tensors that are alive at the same time; views count once, weights and input do not.
 
     Args:
         network: Whose weights are not counted.
+        image: Not counted either.
     """
 
-    def __init__(self, network: nn.Module) -> None:
+    def __init__(self, network: nn.Module, image: Tensor) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # as above
-        self._weights = {t.untyped_storage().data_ptr() for t in (*network.parameters(), *network.buffers())}
+        known = (image, *network.parameters(), *network.buffers())
+        self._known = {tensor.untyped_storage().data_ptr() for tensor in known}
         self._users: Counter[int] = Counter()
         self._live = self.peak = 0
 
@@ -90,7 +93,7 @@ class _LiveBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch d
     def _track(self, tensor: Tensor) -> None:
         storage = tensor.untyped_storage()
         place, size = storage.data_ptr(), storage.nbytes()
-        if place in self._weights:
+        if place in self._known:
             return
         if not self._users[place]:
             self._live += size

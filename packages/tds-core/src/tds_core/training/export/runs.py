@@ -11,7 +11,7 @@ from tds_core.bundle import NetworkUse, PostprocessConfig
 from tds_core.errors import ConfigError, TrainingError
 from tds_core.training.config import TrainingConfig, load_config, to_document
 from tds_core.training.distributed import World
-from tds_core.training.engine import CHECKPOINT_FOLDER, CheckpointStore, load_best
+from tds_core.training.engine import load_best
 from tds_core.training.export.facts import TrainingFacts, code_versions, read_facts
 from tds_core.training.export.packing import BundleContent, PackedBundle, pack_bundle
 from tds_core.training.models import build_network, model_facts
@@ -61,9 +61,7 @@ def export_run(run: Path, target: Path, *, naming: BundleNaming | None = None) -
     config = load_config(run / _CONFIG_NAME)
     learner = supervised_learner(config, _new_network(config), World())
     step = load_best(run, learner)
-    chosen = len(CheckpointStore(run / CHECKPOINT_FOLDER).steps) > 1
-    facts = read_facts(run, step=step, chosen_by_validation=chosen)
-    return export_bundle(learner.evaluated, config, target, facts=facts, naming=naming)
+    return export_bundle(learner.evaluated, config, target, facts=read_facts(run, step=step), naming=naming)
 
 
 def export_bundle(

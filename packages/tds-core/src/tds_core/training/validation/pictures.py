@@ -6,9 +6,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from tds_core.pictures import CaseView, choose_slices, draw_overlays
+from tds_core.pictures import CaseView, Overlay, choose_slices, draw_overlays
 from tds_core.regions import paint_regions
-from tds_core.training.engine.protocols import Overlay
 from tds_data.cache import CachedCase
 from tds_data.task import Task
 

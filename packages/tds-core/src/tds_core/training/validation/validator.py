@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from tds_core.errors import TrainingError
+from tds_core.pictures import Overlay
 from tds_core.training.config import Precision, TrainingConfig
 from tds_core.training.distributed import World
-from tds_core.training.engine.protocols import CaseDice, Overlay, ValidationResult
+from tds_core.training.engine.protocols import CaseDice, ValidationResult
 from tds_core.training.validation.pictures import Pictures
 from tds_core.training.validation.plan import spacing_mm, window_plan
 from tds_core.training.validation.prediction import PredictionConfig, predict_image
