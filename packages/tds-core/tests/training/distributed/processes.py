@@ -1,4 +1,4 @@
-"""Run under torchrun: `processes.py WHAT FOLDER`. Each process leaves what it saw in `FOLDER/RANK.json`."""
+"""Run by torchrun or a test: `processes.py WHAT FOLDER`. Each process leaves what it saw in `FOLDER/RANK.json`."""
 
 import errno
 import json
@@ -132,6 +132,11 @@ def guards(world: World, folder: Path) -> Facts:
     return facts
 
 
+def everything(world: World, folder: Path) -> Facts:
+    """Return all facts; every process calls this."""
+    return {**talk(world), **gradients(world), **same(world), **guards(world, folder)}
+
+
 def die(world: World) -> Facts:
     """The second process is gone; the first waits for it."""
     if world.rank == 1:
@@ -159,7 +164,7 @@ def sleep(world: World) -> Facts:
 def main(what: str, folder: Path) -> None:
     torch.set_num_threads(1)
     works: dict[str, Callable[[World], Facts]] = {
-        "all": lambda world: {**talk(world), **gradients(world), **same(world), **guards(world, folder)},
+        "all": lambda world: everything(world, folder),
         "die": die,
         "sleep": sleep,
         "machines": talk,

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tds_core.errors import ConfigError
-from tds_core.training.distributed import Launch, share_of
+from tds_core.training.distributed import Launch, World, share_of
 
 WHOLE = {
     "RANK": "3",
@@ -46,3 +46,10 @@ def test_shares_hold_everything_once_in_order_and_differ_by_one_at_most(count: i
     shares = [share_of(count, rank, size) for rank in range(size)]
     assert [index for share in shares for index in share] == list(range(count))
     assert max(map(len, shares)) - min(map(len, shares)) <= 1
+
+
+def test_batch_that_leaves_a_process_without_work_is_refused() -> None:
+    world = World(Launch(rank=0, size=3, local_rank=0, local_size=3))
+    world.check_batch(3)
+    with pytest.raises(ConfigError, match=r"2 patches cannot be shared by 3 processes; raise sampling\.batch to 3"):
+        world.check_batch(2)

@@ -1,8 +1,11 @@
 import json
+import os
 import socket
 import subprocess
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
 
@@ -10,20 +13,45 @@ import pytest
 
 from tds_core.errors import TrainingError
 from tds_core.training.config import Device
-from tds_core.training.distributed import Launch, World, join_world
-
-pytestmark = pytest.mark.slow
+from tds_core.training.distributed import Launch, World, _buckets, join_world
 
 Torchrun = Callable[..., subprocess.CompletedProcess[str]]
 
+SCRIPT = Path(__file__).with_name("processes.py")
+
+
+def free_port() -> str:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return str(probe.getsockname()[1])
+
+
+def environment(rank: int, port: str) -> dict[str, str]:
+    numbers = {"RANK": rank, "WORLD_SIZE": 2, "LOCAL_RANK": rank, "LOCAL_WORLD_SIZE": 2, "MASTER_PORT": port}
+    return {**{name: str(value) for name, value in numbers.items()}, "MASTER_ADDR": "127.0.0.1"}
+
 
 @pytest.fixture(scope="module")
-def seen(torchrun: Torchrun, tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
-    """What each of two processes saw."""
-    folder = tmp_path_factory.mktemp("world")
-    done = torchrun("processes.py", "all", folder)
-    assert done.returncode == 0, done.stderr
-    return [json.loads((folder / f"{rank}.json").read_text()) for rank in range(2)]
+def seen(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    """What each of two processes saw; this one is the first."""
+    folder, port = tmp_path_factory.mktemp("world"), free_port()
+    spec = spec_from_file_location("processes", SCRIPT)
+    assert spec is not None
+    assert spec.loader is not None
+    processes = module_from_spec(spec)
+    spec.loader.exec_module(processes)
+    command = [sys.executable, str(SCRIPT), "all", str(folder)]
+    with (
+        subprocess.Popen(command, env={**os.environ, **environment(1, port)}) as other,  # noqa: S603  # our own script
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        for name, value in environment(0, port).items():
+            patch.setenv(name, value)
+        patch.setattr(_buckets, "_BUCKET_BYTES", _buckets._BUCKET_BYTES)  # the script lowers it
+        with join_world(Device.CPU, timeout_s=120) as world:
+            mine = processes.everything(world, folder)
+        assert other.wait(60) == 0
+    return [json.loads(json.dumps(mine)), json.loads((folder / "1.json").read_text())]
 
 
 def test_processes_know_their_places(seen: list[dict[str, Any]]) -> None:
@@ -99,6 +127,7 @@ def test_wish_to_stop_in_one_process_ends_the_wait_for_the_disk_in_all(seen: lis
     assert [facts["reason"] for facts in seen] == ["another process of the run was asked to stop", "told here"]
 
 
+@pytest.mark.slow
 def test_process_that_dies_leaves_nobody_waiting(torchrun: Torchrun, tmp_path: Path) -> None:
     done = torchrun("processes.py", "die", tmp_path)
     assert done.returncode != 0
@@ -108,6 +137,7 @@ def test_process_that_dies_leaves_nobody_waiting(torchrun: Torchrun, tmp_path: P
     assert not told.exists() or "another process of this run ended" in json.loads(told.read_text())["error"]
 
 
+@pytest.mark.slow
 def test_process_that_does_not_answer_is_given_up_on(torchrun: Torchrun, tmp_path: Path) -> None:
     done = torchrun("processes.py", "sleep", tmp_path)
     assert done.returncode != 0
@@ -116,11 +146,9 @@ def test_process_that_does_not_answer_is_given_up_on(torchrun: Torchrun, tmp_pat
     assert waited < 30
 
 
+@pytest.mark.slow
 def test_two_machines_meet(torchrun: Torchrun, tmp_path: Path) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    meeting = ("--nnodes=2", "--rdzv-backend=c10d", f"--rdzv-endpoint=127.0.0.1:{port}", "--rdzv-id=tds")
+    meeting = ("--nnodes=2", "--rdzv-backend=c10d", f"--rdzv-endpoint=127.0.0.1:{free_port()}", "--rdzv-id=tds")
     with ThreadPoolExecutor(2) as pool:
         agents = [pool.submit(torchrun, "processes.py", "machines", tmp_path, how=meeting) for _ in range(2)]
         for agent in agents:
@@ -133,19 +161,16 @@ def test_two_machines_meet(torchrun: Torchrun, tmp_path: Path) -> None:
 
 
 def test_meeting_without_the_others_ends_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    environment = {"RANK": "0", "WORLD_SIZE": "2", "LOCAL_RANK": "0", "LOCAL_WORLD_SIZE": "2"}
-    environment |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-    for name, value in environment.items():
+    for name, value in environment(0, free_port()).items():
         monkeypatch.setenv(name, value)
     with pytest.raises(TrainingError, match="did not answer in time"):
         join_world(Device.CPU, timeout_s=2)
 
 
-def test_world_of_one_needs_nobody() -> None:
-    with join_world(Device.CPU, environment={}) as world, world.in_turn():
+def test_world_of_one_needs_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in environment(0, "1"):
+        monkeypatch.delenv(name, raising=False)
+    with join_world(Device.CPU) as world, world.in_turn():
         assert (world.rank, world.size, world.is_main) == (0, 1, True)
         assert world.gather("a") == ["a"]
         assert world.broadcast("a") == "a"

@@ -21,8 +21,7 @@ pytestmark = pytest.mark.slow
 
 Torchrun = Callable[..., subprocess.CompletedProcess[str]]
 
-# Three patches for two processes: one has two, which it accumulates, the other has one. The U-Net learns at several
-# depths, and one validation case more than processes is measured.
+# Three patches for two processes: one has two, which it accumulates, the other has one. Three validation cases, too.
 DOCUMENT: dict[str, Any] = {
     "name": "shared",
     "data": {"spacing_mm": 8.0, "workers": 1, "split": {"folds": 2}},
@@ -99,28 +98,26 @@ def train_alone(config: Path, folder: Path, epochs: int) -> None:
     run_training(parse(TrainingConfig, document), folder)
 
 
-def test_two_processes_and_changes_of_their_number_give_the_result_of_one(place: Place, torchrun: Torchrun) -> None:
-    train_alone(place.config, place.folder / "more", 1)
-    runs = [place.folder / "two", 3, place.folder / "more", 3, place.folder / "fewer", 2]
-    done = torchrun("train.py", place.config, *runs)
-    assert done.returncode == 0, done.stderr
-    train_alone(place.config, place.folder / "fewer", 3)
+def test_processes_that_come_and_go_and_die_give_the_result_of_one(place: Place, torchrun: Torchrun) -> None:
+    folder = place.folder
+    train_alone(place.config, folder / "more", 1)
+    runs = [folder / "two", 3, folder / "more", 3, folder / "fewer", 2, folder / "killed", "kill3"]
+    died = torchrun("train.py", place.config, *runs)
+    train_alone(place.config, folder / "fewer", 3)
     for name in ("two", "more", "fewer"):
-        assert_alike(place.folder / "one", place.folder / name, steps=9)
-    # The main process alone writes and tells.
-    assert sum(line.startswith("9 ") for line in done.stdout.splitlines()) == 2
-    scores = [line["cases"] for line in records(place.folder / "one") if "cases" in line]
+        assert_alike(folder / "one", folder / name, steps=9)
+    scores = [line["cases"] for line in records(folder / "one") if "cases" in line]
     assert len(scores[0]) == 3
+    # The main process alone tells.
+    assert sum(line.startswith("9 ") for line in died.stdout.splitlines()) == 2
 
-
-def test_run_whose_process_is_killed_ends_for_all_and_goes_on(place: Place, torchrun: Torchrun) -> None:
-    run = place.folder / "killed"
-    died = torchrun("train.py", place.config, run, "kill3")
+    # The second process was killed; the first did not wait for it, and the run goes on with one process or two.
     assert died.returncode != 0
-    assert 0 < state_of(run)["run"]["step"] < 9
-    shutil.copytree(run, place.folder / "killed-alone")
-    done = torchrun("train.py", place.config, run, 3)
+    assert "another process of this run ended" in died.stderr
+    assert 0 < state_of(folder / "killed")["run"]["step"] < 9
+    shutil.copytree(folder / "killed", folder / "alone")
+    done = torchrun("train.py", place.config, folder / "killed", 3)
     assert done.returncode == 0, done.stderr
-    train_alone(place.config, place.folder / "killed-alone", 3)
-    assert_alike(place.folder / "one", run, steps=9)
-    assert_alike(place.folder / "one", place.folder / "killed-alone", steps=9)
+    train_alone(place.config, folder / "alone", 3)
+    for name in ("killed", "alone"):
+        assert_alike(folder / "one", folder / name, steps=9)

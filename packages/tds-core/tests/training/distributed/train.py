@@ -1,4 +1,7 @@
-"""Run under torchrun: `train.py CONFIG FOLDER EPOCHS ...`, one run after the other; `kill` ends the last by force."""
+"""Run under torchrun: `train.py CONFIG FOLDER EPOCHS ...`, one run after the other.
+
+`killEPOCHS` kills the second process in the fifth step of the run.
+"""
 
 import os
 import signal
@@ -17,7 +20,7 @@ from tds_core.training.run import Listeners, run_training
 def main(arguments: list[str]) -> None:
     torch.set_num_threads(1)
     document = yaml.safe_load(Path(arguments[0]).read_text(encoding="utf-8"))
-    with join_world(environment=os.environ, timeout_s=120) as world:
+    with join_world(timeout_s=120) as world:
         for folder, epochs in zip(arguments[1::2], arguments[2::2], strict=False):
             dies = epochs.startswith("kill")
             settings = [f"length.epochs={epochs.removeprefix('kill')}"]
@@ -28,7 +31,7 @@ def main(arguments: list[str]) -> None:
 
 
 def _tell(progress: Progress) -> None:
-    print(progress.step, progress.loss, flush=True)
+    sys.stdout.write(f"{progress.step} {progress.loss}\n")
 
 
 def _die_in_step(number: int, world: World) -> None:

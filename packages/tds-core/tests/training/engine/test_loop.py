@@ -360,7 +360,7 @@ def test_loss_that_is_never_finite_ends_the_run_with_a_reason_and_keeps_the_last
     config = config_of()
     run = new_run(config=replace(config, safety=replace(config.safety, nan_retries=1)))
     run.source.spoilt = {(1, 1)}
-    with pytest.raises(LossNotFinite, match="the loss of step 6 is nan.*patches are from case-1-0, case-1-1"):
+    with pytest.raises(LossNotFinite, match=r"the loss of step 6 is nan.*patches are from case-1-0, case-1-1"):
         run.fit()
     state = newest(run)
     assert state["run"]["step"] == 4

@@ -2,7 +2,6 @@
 
 import logging
 import os
-from collections.abc import Mapping
 from typing import Final
 
 import torch
@@ -18,24 +17,20 @@ _TIMEOUT_S: Final = 1800.0
 logger = logging.getLogger(__name__)
 
 
-def join_world(
-    device: Device = Device.AUTO,
-    *,
-    environment: Mapping[str, str] | None = None,
-    timeout_s: float = _TIMEOUT_S,
-) -> World:
+def join_world(device: Device = Device.AUTO, *, timeout_s: float = _TIMEOUT_S) -> World:
     """Return the processes that torchrun started, once all are there; a world of one where it started none.
+
+    torch and this function take from the environment what torchrun put there.
 
     Args:
         device: What the configuration says.
-        environment: Variables of the environment; this process's if `None`.
         timeout_s: Seconds after which a process that does not answer counts as gone, and this one gives up.
 
     Raises:
         ConfigError: If the environment is set by half, a GPU was asked for and there is none, or processes differ in
         it. TrainingError: If not all processes arrive in time.
     """
-    launch = Launch.from_environment(os.environ if environment is None else environment)
+    launch = Launch.from_environment(os.environ)
     chosen = choose_device(device, launch)
     if chosen.type == "cuda":
         torch.cuda.set_device(chosen)
