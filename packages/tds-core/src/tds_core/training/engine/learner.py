@@ -192,10 +192,19 @@ class SupervisedLearner:
 @contextmanager
 def _seeded(device: torch.device, *numbers: int) -> Iterator[None]:
     """Let torch draw from a seed made of numbers; afterwards its generators are as they were."""
-    devices = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices):
-        torch.manual_seed(int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> 1))
+    seed = int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> 1)
+    # Not torch.manual_seed: it seeds every kind of device there could be, in a hundred times the time.
+    generators = [torch.default_generator]
+    if device.type == "cuda":
+        generators.append(torch.cuda.default_generators[device.index or 0])
+    before = [generator.get_state() for generator in generators]
+    for generator in generators:
+        generator.manual_seed(seed)
+    try:
         yield
+    finally:
+        for generator, state in zip(generators, before, strict=True):
+            generator.set_state(state)
 
 
 def _clip(weights: Sequence[nn.Parameter], limit: float | None) -> Tensor:
