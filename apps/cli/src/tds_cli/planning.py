@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 _CONFIG_SUFFIXES: Final = (".yaml", ".yml")
 _NEEDED: Final = ("torch", "monai")
 _GIB: Final = 1024**3
+_ANY_PATCH: Final = (64, 64, 64)
 _NOTICE: Final = "Research use only. Not a medical device. The plan says what fits, not how well it will work."
 
 
@@ -56,9 +57,11 @@ def plan_and_tell(request: PlanRequest, *, as_json: bool) -> None:
     if request.target.exists():
         message = f"{str(request.target)!r} is there already and may have been changed; name another file or remove it"
         raise UsageFault(message)
-    from tds_core.training.planning import make_plan, take_fingerprint, write_plan  # noqa: PLC0415  # loads torch
+    from tds_core.training.models import patch_factors  # noqa: PLC0415  # loads torch
+    from tds_core.training.planning import make_plan, take_fingerprint, write_plan  # noqa: PLC0415  # as above
 
     config = _config(request)
+    patch_factors(config.network, _ANY_PATCH)  # a network that cannot be is told of before any case is looked at
     with output.progress_on_stderr() as progress:
 
         def show(done: int, total: int, what: str) -> None:

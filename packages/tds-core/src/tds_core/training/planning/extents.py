@@ -67,21 +67,28 @@ def shrinking_patches(start: Shape, voxels: Sequence[float], factors: Callable[[
         voxels: Of the median case along x, y, z.
         factors: Gives the numbers that the axes of a patch must be multiples of.
     """
-    found: list[Shape] = []
-    patch = start
+    found = [_settled(start, factors)]
     while True:
-        fitting = _settled(patch, factors)
-        if fitting not in found:
-            found.append(fitting)
-        steps = factors(fitting)
-        shares = [size / n if size > step else 0.0 for size, n, step in zip(fitting, voxels, steps, strict=True)]
-        axis = int(np.argmax(shares))
-        if not shares[axis]:
+        last = found[-1]
+        shares = [size / n for size, n in zip(last, voxels, strict=True)]
+        shorter = (_shortened(last, axis, factors) for axis in sorted(range(3), key=lambda axis: -shares[axis]))
+        patch = next((patch for patch in shorter if patch is not None), None)
+        if patch is None:
             return found
-        shorter = [
-            size - step if i == axis else size for i, (size, step) in enumerate(zip(fitting, steps, strict=True))
-        ]
-        patch = (shorter[0], shorter[1], shorter[2])
+        found.append(patch)
+
+
+def _shortened(patch: Shape, axis: int, factors: Callable[[Shape], Shape]) -> Shape | None:
+    """Return the next smaller patch that is shorter along an axis, if there is one.
+
+    What must divide a shorter patch may be more than what divided this one, so that rounding up gives it back.
+    """
+    for size in range(patch[axis] - 1, 0, -1):
+        x, y, z = (size if i == axis else n for i, n in enumerate(patch))
+        settled = _settled((x, y, z), factors)
+        if settled[axis] < patch[axis] and math.prod(settled) < math.prod(patch):
+            return settled
+    return None
 
 
 def _settled(patch: Shape, factors: Callable[[Shape], Shape]) -> Shape:

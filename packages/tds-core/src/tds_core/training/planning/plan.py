@@ -117,9 +117,10 @@ def apply_plan(config: TrainingConfig, plan: Plan) -> TrainingConfig:
         )
         raise ConfigError(message)
     sampling = config.sampling
+    at_once = plan.micro_batch or plan.batch
     micro = sampling.micro_batch
-    if micro is None and sampling.batch is None:
-        micro = plan.micro_batch
+    if micro is None and at_once < (sampling.batch or plan.batch):
+        micro = at_once
     return replace(
         config,
         data=replace(config.data, spacing_mm=_or(config.data.spacing_mm, plan.spacing_mm)),
