@@ -1,3 +1,4 @@
+import logging
 import os
 import subprocess
 import sys
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tds_core.training.tracking import __main__ as main_module
-from tds_core.training.tracking.__main__ import deliver_while, main, open_deliveries
+from tds_core.training.tracking.__main__ import DiscreetFormatter, deliver_while, main, open_deliveries
 from tds_core.training.tracking.delivery import Delivery, Pauses
 from tds_core.training.tracking.journal import Journal
 from tds_core.training.tracking.lock import FileLock
@@ -138,3 +139,9 @@ def test_the_process_needs_neither_torch_nor_mlflow_to_start() -> None:
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603  # our own interpreter
     assert done.stdout.strip() == "[]"
+
+
+def test_the_log_of_a_library_holds_no_password() -> None:
+    error = OSError("400 for url: https://ada:secret@host/x")
+    record = logging.LogRecord("x", logging.WARNING, "x", 1, "%s", (error,), (OSError, error, None))
+    assert "secret" not in DiscreetFormatter("%(message)s").format(record)

@@ -1,6 +1,7 @@
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 
@@ -64,6 +65,18 @@ def test_a_run_begins_with_what_is_known_of_it(run_folder: Path, make_config: Ma
     assert tags["tds.phantom"] == "true"
     assert "not a medical device" in tags["mlflow.note.content"]
     assert "PHANTOM" in tags["tds.notice"]
+
+
+def test_neither_passwords_nor_places_on_the_machine_are_noted(
+    run_folder: Path, make_config: MakeConfig, facts: RunFacts
+) -> None:
+    data = {"datasets": [{"path": "/home/ada/BraTS"}, {"path": r"C:\Users\ada\LiTS"}], "cache": "~ada/cache"}
+    tracked = replace(facts, config={"data": data, "tracking": {"mlflow_uri": "http://ada:secret@host:1"}})
+    open_tracker(make_config(mlflow=False, tensorboard=False), run_folder, tracked).finish("finished")
+    noted = journal_path(run_folder).read_text()
+    assert "ada" not in noted
+    assert "secret" not in noted
+    assert all(name in noted for name in ("BraTS", "LiTS", "http://host:1"))
 
 
 def test_a_resumed_run_keeps_its_identity(run_folder: Path, make_config: MakeConfig) -> None:

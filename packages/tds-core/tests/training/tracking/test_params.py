@@ -1,3 +1,6 @@
+import posixpath
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -34,6 +37,14 @@ def test_names_are_allowed_and_stay_different(names: list[str]) -> None:
     allowed = [allowed_name(name) for name in names]
     assert len(set(allowed)) == len(names)
     assert all(0 < len(name) <= LONGEST_NAME and name.isascii() for name in allowed)
+
+
+@pytest.mark.parametrize("name", ["/a", "a//b", "a/", ".", "..", "../a", "..a", "a/./b", "a/../b", "/"])
+def test_a_name_that_would_be_another_path_becomes_one_that_stays(name: str) -> None:
+    allowed = allowed_name(name)
+    assert posixpath.normpath(allowed) == allowed
+    assert not allowed.startswith(("..", "/"))
+    assert allowed != "."
 
 
 def test_a_name_that_is_allowed_stays() -> None:

@@ -30,6 +30,8 @@ def test_the_local_store_lies_beside_the_run_folder(tmp_path: Path) -> None:
 
 def test_an_address_is_known_without_its_password() -> None:
     assert without_credentials("see https://u:p@h/x and http://h") == "see https://h/x and http://h"
+    assert without_credentials("https://u:p@ss@h/x?to=a@b") == "https://h/x?to=a@b"
+    assert without_credentials("https://h/x@y and https://h?to=a@b") == "https://h/x@y and https://h?to=a@b"
     assert address_tag("http://u:p@h") == address_tag("http://h") != address_tag("http://other")
 
 

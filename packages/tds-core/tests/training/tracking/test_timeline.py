@@ -26,6 +26,12 @@ def test_what_was_done_again_is_live_once(run_folder: Path, note: Note) -> None:
     assert [r.step for r in live_records(journal_path(run_folder))] == [1, 2]
 
 
+def test_events_are_never_taken_back(run_folder: Path, note: Note) -> None:
+    event = Record(kind="event", time_ms=1, step=3, body={"name": "rolled_back", "values": {}})
+    note([metric(1), metric(3), event, rewind(1), metric(2)])
+    assert list(live_records(journal_path(run_folder))) == [metric(1), event, metric(2)]
+
+
 def test_only_the_beginning_of_a_journal_may_be_looked_at(run_folder: Path, note: Note) -> None:
     note([metric(1), metric(2), rewind(0)])
     end = [end for _, end in read_records(journal_path(run_folder))][1]

@@ -52,6 +52,25 @@ def test_pictures_are_files_of_the_run_and_the_same_one_is_noted_once(run_folder
     assert all((run_folder / file).read_bytes().startswith(b"\x89PNG") for file in noted)
 
 
+def test_another_value_at_the_latest_step_takes_that_step_back(run_folder: Path, tracker: Tracker) -> None:
+    tracker.metrics(10, {"a": 1.0})
+    tracker.metrics(20, {"a": 2.0, "speed/steps_per_s": 1.0})
+    tracker.metrics(20, {"a": 2.0, "b": 1.0, "speed/steps_per_s": 9.0})  # no other value but of the clock
+    tracker.metrics(20, {"a": 3.0})  # from 25 back to 18: nothing in between was noted
+    assert [(r.kind, r.step) for r in lines(run_folder)] == [
+        ("metrics", 10),
+        ("metrics", 20),
+        ("metrics", 20),
+        ("rewind", 19),
+        ("metrics", 20),
+    ]
+
+
+def test_names_of_files_that_are_no_text_are_noted(run_folder: Path, tracker: Tracker) -> None:
+    tracker.event(1, "file", {"name": "case-\udcff"})
+    assert lines(run_folder)[0].body["values"] == {"name": "case-?"}
+
+
 def test_going_back_is_noted_before_what_is_done_again(run_folder: Path, tracker: Tracker) -> None:
     tracker.metrics(10, {"a": 1.0})
     tracker.metrics(20, {"a": 2.0})

@@ -19,7 +19,7 @@ from tds_core.training.tracking.delivery import Delivery
 from tds_core.training.tracking.journal import TRACKING_FOLDER
 from tds_core.training.tracking.lock import FileLock
 from tds_core.training.tracking.mlflow_sink import MlflowSink
-from tds_core.training.tracking.targets import Targets, address_tag
+from tds_core.training.tracking.targets import Targets, address_tag, without_credentials
 from tds_core.training.tracking.tensorboard_sink import TensorBoardSink
 
 _LOCK_NAME: Final = "delivery.lock"
@@ -36,6 +36,18 @@ _OFFLINE: Final = {
     "DO_NOT_TRACK": "true",
     "CUDA_VISIBLE_DEVICES": "",
 }
+
+
+class DiscreetFormatter(logging.Formatter):
+    """Formats messages and tracebacks, of libraries too, without user and password in addresses."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the text of a record.
+
+        Args:
+            record: Of any logger.
+        """
+        return without_credentials(super().format(record))
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -112,7 +124,9 @@ def _prepare() -> None:
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     os.environ.update(_OFFLINE)
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    handler = logging.StreamHandler()
+    handler.setFormatter(DiscreetFormatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)  # the training process decides when this one ends
     if sys.platform != "win32":

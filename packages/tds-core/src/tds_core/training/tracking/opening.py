@@ -16,7 +16,7 @@ from tds_core.training.tracking.journal import Journal, read_records
 from tds_core.training.tracking.positions import load_position
 from tds_core.training.tracking.records import Record, plain
 from tds_core.training.tracking.registry_entry import NOTICE
-from tds_core.training.tracking.targets import TARGETS_NAME, Targets, local_store
+from tds_core.training.tracking.targets import TARGETS_NAME, Targets, local_store, without_places
 from tds_core.training.tracking.tracker import FinishLimits, JournalTracker
 
 if TYPE_CHECKING:  # keeps what configurations import out of the process that delivers
@@ -167,7 +167,7 @@ def _run_record(identity: str, facts: RunFacts) -> Record:
     body = {
         "id": identity,
         "name": f"{facts.name} (PHANTOM)" if facts.phantom else facts.name,
-        "config": plain(facts.config),
+        "config": without_places(plain(facts.config)),
         "tags": _tags(facts),
         "phantom": facts.phantom,
         "resumed": facts.resumed,

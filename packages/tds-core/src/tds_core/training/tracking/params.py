@@ -45,7 +45,8 @@ def allowed_name(name: str) -> str:
     Args:
         name: Any text.
     """
-    clean = _ODD.sub("_", name) or "_"
+    clean = "/".join(part for part in _ODD.sub("_", name).split("/") if part not in {"", ".", ".."}) or "_"
+    clean = f"_{clean}" if clean.startswith("..") else clean
     if clean == name and len(name) <= LONGEST_NAME:
         return name
     digest = hashlib.sha256(name.encode()).hexdigest()[:_DIGEST]

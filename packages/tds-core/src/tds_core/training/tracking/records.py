@@ -47,7 +47,8 @@ class Record:
     def line(self) -> bytes:
         """Return it as one line of JSON with its line break."""
         document = {"kind": self.kind, "ms": self.time_ms, "step": self.step, **self.body}
-        return json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode() + b"\n"
+        text = json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        return text.encode(errors="replace") + b"\n"  # names of files may hold bytes that are no text
 
 
 def parse_line(line: bytes) -> Record | None:

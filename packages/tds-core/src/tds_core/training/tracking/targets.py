@@ -5,7 +5,7 @@ import json
 import os
 import re
 from dataclasses import asdict, dataclass
-from pathlib import Path
+from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
 from typing import Any, Final
 
 from tds_core.training.tracking.journal import TRACKING_FOLDER
@@ -13,7 +13,10 @@ from tds_core.training.tracking.journal import TRACKING_FOLDER
 TARGETS_NAME: Final = "targets.json"
 """Name of the file in the tracking folder; only its owner can read it, because an address may hold a password."""
 
-_CREDENTIALS: Final = re.compile(r"(?<=://)[^/@\s]+@")
+_CREDENTIALS: Final = re.compile(r"(?<=://)[^/?#\s]*@")
+"""Up to the last `@` before the path: a password may hold one."""
+
+_FILE_SCHEMES: Final = frozenset({"sqlite", "file"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +88,32 @@ def without_credentials(text: str) -> str:
         'https://mlflow.example.org/x'
     """
     return _CREDENTIALS.sub("", text)
+
+
+def without_places(value: Any) -> Any:  # noqa: ANN401  # any JSON value
+    """Return a document without passwords, and with places on this machine cut to the names of files.
+
+    Folders tell the name of a user, a project or a patient, and say nothing about what was trained.
+
+    Args:
+        value: Plain JSON types.
+
+    Examples:
+        >>> without_places({"path": "/home/ada/BraTS", "uri": "sqlite:////home/ada/m.db", "cache": "runs/cache"})
+        {'path': 'BraTS', 'uri': 'sqlite:m.db', 'cache': 'runs/cache'}
+    """
+    if isinstance(value, dict):
+        return {key: without_places(entry) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [without_places(entry) for entry in value]
+    if not isinstance(value, str):
+        return value
+    text = without_credentials(value)
+    scheme, colon, rest = text.partition(":")
+    if colon and scheme in _FILE_SCHEMES:
+        return f"{scheme}:{PurePosixPath(rest).name}"
+    kinds: tuple[type[PurePath], ...] = (PurePosixPath, PureWindowsPath)
+    return next((kind(text).name for kind in kinds if kind(text).is_absolute() or text.startswith("~")), text)
 
 
 def address_tag(uri: str) -> str:

@@ -44,9 +44,29 @@ class Timeline:
         """
         if step >= self.last:
             return None
-        target = step - 1 if to_before else step
+        return self.go_back(step - 1 if to_before else step, now_ms)
+
+    def go_back(self, target: int, now_ms: int) -> Record:
+        """Return the line that takes back what was noted for later steps than this one.
+
+        Args:
+            target: The step.
+            now_ms: The time.
+        """
         self._scan(target)
         return Record(kind="rewind", time_ms=now_ms, step=target)
+
+    def is_done_again(self, step: int, values: Mapping[str, Any]) -> bool:
+        """Return whether numbers contradict those of the same step: training went back to before it, unheard.
+
+        Args:
+            step: The step.
+            values: Encoded numbers.
+        """
+        return step == self.last and any(
+            name in self.there and self.there[name] != value and not name.startswith(CLOCK_PREFIXES)
+            for name, value in values.items()
+        )
 
     def metrics(self, step: int, values: Mapping[str, Any], now_ms: int) -> list[Record]:
         """Return the lines for some numbers: none for what is there already, with the old time for what is the same.
@@ -110,7 +130,9 @@ class Timeline:
 
 
 def live_records(path: Path, end: int | None = None) -> Iterator[Record]:
-    """Return the metrics, events and pictures that were not done again, in order, without holding them all.
+    """Return metrics and pictures that were not done again, and all events, in order, without holding them all.
+
+    An event tells what happened to the run, not what it learned, so no way back takes it back.
 
     Args:
         path: The journal.
@@ -126,7 +148,7 @@ def _marked(path: Path, end: int | None) -> Iterator[tuple[Record, bool]]:
         while rewinds and rewinds[0][0] < at:
             rewinds.pop(0)
         if record.kind in _ON_STEPS:
-            yield record, all(record.step <= step for _, step in rewinds)
+            yield record, record.kind == "event" or all(record.step <= step for _, step in rewinds)
 
 
 def _until(path: Path, end: int | None) -> Iterator[tuple[Record, int]]:

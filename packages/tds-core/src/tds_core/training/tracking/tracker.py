@@ -9,17 +9,14 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-from tds_core.pictures import encode_png
+from tds_core.pictures import Overlay, encode_png
 from tds_core.training.tracking.courier import Courier, waiting_bytes
 from tds_core.training.tracking.journal import TRACKING_FOLDER, Journal
 from tds_core.training.tracking.records import Kind, Record, encode_number, plain
 from tds_core.training.tracking.registry_entry import registry_tags
 from tds_core.training.tracking.timeline import Timeline
-
-if TYPE_CHECKING:  # keeps torch out of the process that delivers
-    from tds_core.training.engine.protocols import Overlay
 
 _BACKLOG: Final = 1000
 _PICTURES: Final = "overlays"
@@ -79,11 +76,13 @@ class JournalTracker:
         now = _now_ms()
         self._back(step, now, to_before=True)
         encoded = {name: encode_number(float(value)) for name, value in values.items()}
+        if self._timeline.is_done_again(step, encoded):
+            self._write(self._timeline.go_back(step - 1, now))
         for record in self._timeline.metrics(step, encoded, now):
             self._write(record)
         self._look()
 
-    def overlays(self, step: int, pictures: "tuple[Overlay, ...]") -> None:
+    def overlays(self, step: int, pictures: tuple[Overlay, ...]) -> None:
         """Note pictures.
 
         Args:
@@ -176,7 +175,7 @@ class JournalTracker:
                 str(self._folder),
             )
 
-    def _picture(self, step: int, now_ms: int, picture: "Overlay") -> None:
+    def _picture(self, step: int, now_ms: int, picture: Overlay) -> None:
         png = encode_png(picture.pixels)
         digest = hashlib.sha256(png).hexdigest()
         place = f"{TRACKING_FOLDER}/{_PICTURES}/{_file_name(picture.name)}/step-{step:06d}.png"
@@ -247,7 +246,7 @@ class SilentTracker:
             values: Ignored.
         """
 
-    def overlays(self, step: int, pictures: "tuple[Overlay, ...]") -> None:
+    def overlays(self, step: int, pictures: tuple[Overlay, ...]) -> None:
         """Do nothing.
 
         Args:
