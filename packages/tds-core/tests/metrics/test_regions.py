@@ -183,3 +183,9 @@ def tree_hd95(found: NDArray[np.bool_], truth: NDArray[np.bool_]) -> float:
     a, b = surface(found), surface(truth)
     there, back = KDTree(b).query(a)[0], KDTree(a).query(b)[0]
     return float(max(np.percentile(there, 95), np.percentile(back, 95)))
+
+
+def test_a_region_that_holds_the_background_is_refused() -> None:
+    labels = label_map(1, 1)
+    with pytest.raises(EvaluationError, match="all hold the label 0"):
+        score_masks(labels, labels, SPACING, {"all": (0, 1)})

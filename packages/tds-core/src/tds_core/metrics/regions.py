@@ -121,7 +121,7 @@ def score_masks(
         options: What the scores depend on.
 
     Raises:
-        EvaluationError: If the arrays cannot be compared.
+        EvaluationError: If the arrays cannot be compared, or a region holds the background.
     """
     given = probabilities or {}
     _check_inputs(found, truth, spacing_mm, regions, given)
@@ -176,6 +176,9 @@ def region_dice(found: NDArray[np.generic], truth: NDArray[np.generic]) -> dict[
     Args:
         found: Labels to judge, 0 to 3.
         truth: Reference labels of the same shape.
+
+    Raises:
+        EvaluationError: If the arrays cannot be compared.
     """
     return {r: dice(region_mask(found, r), region_mask(truth, r)) for r in REGIONS}
 
@@ -187,6 +190,9 @@ def region_hd95_mm(found: NDArray[np.generic], truth: NDArray[np.generic], spaci
         found: Labels to judge, 0 to 3.
         truth: Reference labels of the same shape.
         spacing_mm: Voxel size along each axis.
+
+    Raises:
+        EvaluationError: If the arrays cannot be compared.
     """
     return {r: hd95_mm(region_mask(found, r), region_mask(truth, r), spacing_mm) for r in REGIONS}
 
@@ -227,6 +233,10 @@ def _check_inputs(
     unknown = sorted(set(probabilities) - set(regions))
     if unknown:
         message = f"there are probabilities of {', '.join(unknown)}, but the regions are {', '.join(regions)}"
+        raise EvaluationError(message)
+    around = [name for name, labels in regions.items() if 0 in labels]
+    if around:
+        message = f"the regions {', '.join(around)} hold the label 0; that is what lies outside all: leave it out"
         raise EvaluationError(message)
     for name, probability in probabilities.items():
         if probability.shape != truth.shape:
