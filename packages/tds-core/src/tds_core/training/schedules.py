@@ -11,10 +11,10 @@ from tds_core.training.config import ScheduleConfig
 class RateSchedule:
     """Learning rates of a run, with linear warm-up.
 
-    After the warm-up, which ends at the peak, `polynomial` and `cosine` fall to `floor` at the last step; `constant`
-    stays; `plateau` multiplies the rate by `factor` each time the score has not risen by `threshold` for more than
-    `patience` validations in a row, and not below `floor`. That is torch's ReduceLROnPlateau with `mode="max"` and
-    `threshold_mode="abs"`. Cosine: Loshchilov and Hutter 2017, equation 5, without restarts.
+    After the warm-up, which ends at the peak, `polynomial` and `cosine` fall towards `floor`, which the step after the
+    last would have; `constant` stays; `plateau` multiplies the rate by `factor` each time the score has not risen by
+    `threshold` for more than `patience` validations in a row, and not below `floor`. That is torch's ReduceLROnPlateau
+    with `mode="max"` and `threshold_mode="abs"`. Cosine: Loshchilov and Hutter 2017, equation 5, without restarts.
 
     Args:
         config: The shape.
