@@ -76,6 +76,35 @@ def test_any_position_can_be_begun_with(cache: Cache, expected: list[Batch], wor
     assert all_of(cache, CONFIG, workers, start=8) == []
 
 
+@pytest.mark.parametrize("workers", [0, 1])
+def test_shares_of_a_batch_are_together_the_batch(cache: Cache, workers: int) -> None:
+    config = replace(CONFIG, batch_size=5, batches_per_epoch=2)
+    whole = all_of(cache, config, 0)
+    shares = []
+    for part in range(3):
+        with PatchLoader(cache, config, LoaderMeans(workers=workers, part=part, parts=3)) as loader:
+            shares.append([copied(batch) for batch in loader.batches(0)])
+    for number, (images, labels, records) in enumerate(whole):
+        parts = [share[number] for share in shares]
+        assert sorted(len(part[0]) for part in parts) == [1, 2, 2]
+        assert torch.equal(torch.cat([part[0] for part in parts]), images)
+        assert torch.equal(torch.cat([part[1] for part in parts]), labels)
+        assert tuple(record for part in parts for record in part[2]) == records
+
+
+def test_share_takes_the_memory_of_its_patches_only(cache: Cache) -> None:
+    config = replace(CONFIG, batch_size=4)
+    plans = [PatchLoader(cache, config, LoaderMeans(workers=0, parts=parts)).plan for parts in (1, 4)]
+    assert plans[0].batch_bytes == 4 * plans[1].batch_bytes
+
+
+def test_share_that_cannot_be_is_refused(cache: Cache) -> None:
+    with pytest.raises(LoadingError, match="share 2 of 2 was asked for"):
+        LoaderMeans(part=2, parts=2)
+    with pytest.raises(LoadingError, match="a batch of 2 patches cannot be shared by 3 processes"):
+        PatchLoader(cache, CONFIG, LoaderMeans(workers=0, part=0, parts=3))
+
+
 def test_epochs_and_seeds_differ(cache: Cache, expected: list[Batch]) -> None:
     for other in (all_of(cache, CONFIG, 0, epoch=1), all_of(cache, replace(CONFIG, seed=4), 0)):
         assert not any(torch.equal(a[0], b[0]) for a, b in zip(expected, other, strict=True))
