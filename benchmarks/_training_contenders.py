@@ -136,7 +136,7 @@ def train_nnunet(settings: Settings) -> None:
 
     torch.manual_seed(SEED)
     trainer = nnUNetTrainer(
-        json.loads((folder / "nnUNetPlans.json").read_text()),
+        json.loads((folder / "nnUNetPlans.json").read_text()) | {"continue_training": False},
         "3d_fullres",
         0,
         json.loads((folder / "dataset.json").read_text()),
@@ -170,7 +170,7 @@ def _nnunet_scores(trainer: Any, settings: Settings) -> dict[str, dict[str, floa
         trainer.network,
         trainer.plans_manager,
         trainer.configuration_manager,
-        None,
+        [trainer.network.state_dict()],
         trainer.dataset_json,
         "nnUNetTrainer",
         None,
