@@ -14,6 +14,7 @@ from tds_core.training.config import (
     apply_overrides,
     load_config,
     parse,
+    read_document,
     to_document,
 )
 
@@ -75,6 +76,18 @@ def test_own_task_reads_back_as_itself(tmp_path: Path) -> None:
         ("inference.thresholds={WT: 2}", "WT must be between 0 and 1, not 2"),
         ("safety.nan_rate_factor=1.5", "nan_rate_factor must be between 0 and 1"),
         ("length.patience=0", "patience must be at least 1, not 0"),
+        ("length.min_rise=.nan", "length: min_rise must be at least 0, not nan"),
+        ("schedule.threshold=-1", "schedule: threshold must be at least 0, not -1"),
+        ("inference.mirror=[3]", "inference: mirror names axes, each once: 0 for x, 1 for y, 2 for z; [3] was given"),
+        ("inference.mirror=[0,0]", "mirror names axes, each once"),
+        ("inference.thresholds={TD: 0.4}", "a region in inference.thresholds cannot be 'TD'; known are WT, TC, ET"),
+        ("sampling.region_weights={tumour: 1}", "a region in sampling.region_weights cannot be 'tumour'; known are"),
+        ("sampling.region_weights={WT: -1}", "sampling: WT must be at least 0, not -1"),
+        ("sampling.region_weights={WT: 0}", "region_weights are all 0"),
+        ("loss.class_weights=[1, 2]", "loss.class_weights has 2 weights for 3 outputs; give one for each"),
+        ("name=a/b", "name is what folders are called: give it letters and no slash, not 'a/b'"),
+        ("name=..", "name is what folders are called"),
+        ("name=''", "name is what folders are called"),
     ],
 )
 def test_bad_value_is_named_with_what_would_do(setting: str, message: str) -> None:
@@ -95,6 +108,19 @@ def test_file_that_is_no_yaml_is_refused(tmp_path: Path) -> None:
     (tmp_path / "c.yaml").write_text("a: [")
     with pytest.raises(ConfigError, match=r"cannot read the configuration 'c\.yaml'"):
         load_config(tmp_path / "c.yaml")
+
+
+def test_key_that_comes_twice_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text("name: run\ndata:\n  datasets: [{phantoms: 3}]\n  workers: 1\n  workers: 2\n")
+    with pytest.raises(ConfigError, match="the key 'workers' comes twice"):
+        load_config(tmp_path / "c.yaml")
+
+
+def test_file_that_is_not_there_is_told_with_where_to_find_one(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"there is no configuration at '.*none\.yaml'; check the path, or copy one of ex"):
+        load_config(tmp_path / "none.yaml")
+    with pytest.raises(ConfigError, match=r"there is no file '.*none\.yaml'"):
+        read_document(tmp_path / "none.yaml")
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from tds_core.training.config import TrainingConfig, apply_overrides, parse
+from tds_core.training.run import Listeners, RunSummary, run_training
 from tds_data.phantoms import PhantomSet, write_phantoms
 
 Resolve = Callable[..., TrainingConfig]
@@ -38,3 +39,15 @@ def tiny(phantoms: Path) -> Resolve:
         return parse(TrainingConfig, document)
 
     return changed
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory, tiny: Resolve) -> tuple[RunSummary, dict[str, list[Any]]]:
+    """A run from phantoms to an evaluated bundle, and what was heard of it."""
+    heard: dict[str, list[Any]] = {"stages": [], "work": [], "reports": []}
+    listeners = Listeners(
+        stage=heard["stages"].append,
+        work=lambda done, total, what: heard["work"].append((done, total, what)),
+        report=heard["reports"].append,
+    )
+    return run_training(tiny(), tmp_path_factory.mktemp("runs") / "tiny", listeners), heard

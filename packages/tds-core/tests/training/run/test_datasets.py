@@ -7,6 +7,7 @@ import pytest
 from tds_core import ConfigError, TrainingError
 from tds_core.training.config import TrainingConfig
 from tds_core.training.run.datasets import SplitDataset, data_digest, open_datasets
+from tds_core.training.run.leaks import check_leaks
 from tds_data.curation import FoldConfig, make_folds, write_folds
 from tds_data.datasets import index_dataset, write_manifest
 
@@ -45,6 +46,16 @@ def test_folds_of_a_file_are_taken(tiny: Resolve, phantoms: Path, tmp_path: Path
     assert part.validation == folds.folds[2]
 
 
+def test_fold_that_a_file_has_not_is_refused(tiny: Resolve, phantoms: Path, tmp_path: Path) -> None:
+    write_folds(make_folds(index_dataset(phantoms), FoldConfig(count=2)), tmp_path / "folds.json")
+    with pytest.raises(ConfigError, match=r"'folds.json' has 2 folds, counted from 0; data.split.fold is 2"):
+        opened(tiny, tmp_path, f"data.split={{file: '{tmp_path / 'folds.json'}', fold: 2, folds: 3}}")
+
+
+def test_split_of_one_data_set_has_no_leak(tiny: Resolve, tmp_path: Path) -> None:
+    check_leaks(opened(tiny, tmp_path))
+
+
 def test_manifest_is_a_data_set(tiny: Resolve, phantoms: Path, tmp_path: Path) -> None:
     write_manifest(index_dataset(phantoms), tmp_path / "manifest.json")
     (part,) = opened(tiny, tmp_path, f"data.datasets.0.path={tmp_path / 'manifest.json'}")
@@ -65,6 +76,8 @@ def test_several_data_sets_have_names_of_their_own(tiny: Resolve, phantoms: Path
     shutil.copytree(phantoms, tmp_path / "other")
     both = f"data.datasets=[{{path: '{phantoms}'}}, {{path: '{tmp_path / 'other'}'}}]"
     parts = opened(tiny, tmp_path, both, "data.split.names=[other+phantom-0005]")
+    with pytest.raises(ConfigError, match=r"1 cases .* another name \(other\+phantom-0005 is set\+phantom-0005\)"):
+        check_leaks(parts)
     assert [part.label for part in parts] == ["set", "other"]
     assert [part.validation for part in parts] == [(), ("phantom-0005",)]
     assert [len(part.training) for part in parts] == [3, 2]

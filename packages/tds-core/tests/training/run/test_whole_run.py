@@ -12,6 +12,7 @@ import torch
 import yaml
 
 from tds_core import ConfigError, TrainingError, TumorDetector, load_bundle
+from tds_core.errors import CheckpointDamaged
 from tds_core.training.config import TrainingConfig, load_config
 from tds_core.training.distributed import World
 from tds_core.training.engine import Progress
@@ -23,18 +24,6 @@ from tds_data.phantoms import PhantomSet, write_phantoms
 pytest.importorskip("matplotlib")
 
 Resolve = Callable[..., TrainingConfig]
-
-
-@pytest.fixture(scope="session")
-def finished(tmp_path_factory: pytest.TempPathFactory, tiny: Resolve) -> tuple[RunSummary, dict[str, list[Any]]]:
-    """A run from phantoms to an evaluated bundle, and what was heard of it."""
-    heard: dict[str, list[Any]] = {"stages": [], "work": [], "reports": []}
-    listeners = Listeners(
-        stage=heard["stages"].append,
-        work=lambda done, total, what: heard["work"].append((done, total, what)),
-        report=heard["reports"].append,
-    )
-    return run_training(tiny(), tmp_path_factory.mktemp("runs") / "tiny", listeners), heard
 
 
 def test_run_leaves_an_evaluated_bundle(finished: tuple[RunSummary, dict[str, list[Any]]]) -> None:
@@ -94,6 +83,7 @@ def test_stopped_run_goes_on_and_ends_as_if_nothing_had_happened(tiny: Resolve, 
     stopped = run_training(quick, tmp_path / "cut", Listeners(report=stop))
     assert stopped.outcome.status == "stopped"
     assert stopped.bundle is None
+    assert stopped.signal_name == "SIGTERM"
     assert "(SIGTERM)" in json.loads((tmp_path / "cut" / "run.json").read_text())["reason"]
     assert run_training(quick, tmp_path / "cut").outcome.status == "finished"
     assert (tmp_path / "cut" / "metrics.jsonl").read_bytes() == (tmp_path / "whole" / "metrics.jsonl").read_bytes()
@@ -108,6 +98,67 @@ def test_run_whose_data_have_changed_does_not_go_on(tiny: Resolve, phantoms: Pat
     shutil.move(tmp_path / "more" / "phantom-0077", tmp_path / "data")
     with pytest.raises(TrainingError, match="the data or their split have changed since this run began"):
         run_training(config, tmp_path / "run")
+
+
+@pytest.fixture
+def copied(finished: tuple[RunSummary, dict[str, list[Any]]], tmp_path: Path) -> Path:
+    """The folder of a run that has ended, to be changed."""
+    return Path(shutil.copytree(finished[0].folder, tmp_path / "copied"))
+
+
+def test_run_that_has_ended_is_not_packed_and_evaluated_again(
+    finished: tuple[RunSummary, dict[str, list[Any]]], tiny: Resolve, copied: Path
+) -> None:
+    stages: list[str] = []
+    again = run_training(tiny(), copied, Listeners(stage=stages.append))
+    assert stages == ["preparing data", "training"]
+    assert again.bundle is not None
+    assert finished[0].bundle is not None
+    assert (again.bundle.sha256, again.bundle.folder) == (finished[0].bundle.sha256, copied / "bundle")
+    for before, after in zip(finished[0].scores, again.scores, strict=True):
+        assert after.values["WT"]["dice"] == pytest.approx(before.values["WT"]["dice"], abs=1e-6)
+    (copied / "evaluation" / "scores.json").write_text("{}")
+    run_training(tiny(), copied, Listeners(stage=stages.append))
+    assert stages[-2:] == ["packing the model", "evaluating"]
+
+
+def test_earlier_bundle_gives_way_to_one_with_other_settings_and_not_before(
+    tiny: Resolve, copied: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = (copied / "bundle" / "manifest.json").read_bytes()
+    config = tiny("inference.mirror=[0]")
+    with monkeypatch.context() as patched:
+        patched.setattr("tds_core.training.run.ending.export_run", _fail)
+        with pytest.raises(TrainingError, match="no space for a graph"):
+            run_training(config, copied)
+    assert (copied / "bundle" / "manifest.json").read_bytes() == before
+    again = run_training(config, copied)
+    assert again.bundle is not None
+    assert load_bundle(copied / "bundle", trusted=[again.bundle.sha256]).postprocess.mirror == (0,)
+    assert not list(copied.glob(".*new"))
+
+
+def test_other_configuration_is_refused_before_it_replaces_the_one_of_the_run(tiny: Resolve, copied: Path) -> None:
+    before = (copied / "config.yaml").read_bytes()
+    with pytest.raises(TrainingError, match=r"optimiser.learning_rate was 0.001, is 0.5"):
+        run_training(tiny("optimiser.learning_rate=0.5"), copied)
+    assert (copied / "config.yaml").read_bytes() == before
+    (copied / "config.yaml").write_text("{")  # each checkpoint holds it, too
+    with pytest.raises(TrainingError, match=r"optimiser.learning_rate was 0.001, is 0.5"):
+        run_training(tiny("optimiser.learning_rate=0.5"), copied)
+
+
+def test_torn_checkpoints_end_a_run_and_lose_nothing(tiny: Resolve, copied: Path) -> None:
+    newest, *older = sorted((copied / "checkpoints").glob("*.pt"), reverse=True)
+    newest.write_bytes(newest.read_bytes()[:1000])
+    assert run_training(tiny(), copied).outcome.status == "finished"  # from the one before
+    for path in (copied / "checkpoints").glob("*.pt"):
+        path.write_bytes(path.read_bytes()[:1000])
+    before = {path: path.read_bytes() for path in copied.rglob("*") if path.suffix in {".pt", ".json", ".yaml"}}
+    with pytest.raises(CheckpointDamaged, match="checkpoints of this run are damaged"):
+        run_training(tiny(), copied)
+    assert older
+    assert {path: path.read_bytes() for path in before} == before
 
 
 def test_run_begins_with_the_weights_of_a_bundle(
@@ -126,7 +177,7 @@ def test_run_begins_with_the_weights_of_a_bundle(
 
 
 def test_region_that_the_task_has_not_is_refused_early(tiny: Resolve, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"region_weights names tumour; the task has WT, TC, ET"):
+    with pytest.raises(ConfigError, match=r"a region in sampling.region_weights cannot be 'tumour'; known are WT"):
         run_training(tiny("sampling.region_weights={tumour: 2.0}"), tmp_path)
 
 
@@ -138,6 +189,11 @@ def test_paths_start_from_the_configuration_file(tiny: Resolve, tmp_path: Path) 
     assert placed.network.weights == tmp_path / "bundle"
     again = with_absolute_paths(placed, Path("/elsewhere"))
     assert again == replace(placed, plan=None)
+
+
+def _fail(*_: object) -> None:
+    message = "no space for a graph"
+    raise TrainingError(message)
 
 
 def _record(folder: Path) -> dict[str, Any]:

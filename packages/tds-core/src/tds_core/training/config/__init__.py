@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from tds_core.errors import ConfigError
 from tds_core.training.config.overrides import apply_overrides
 from tds_core.training.config.reading import parse, read_document, to_document
 from tds_core.training.config.schema import (
@@ -70,4 +71,7 @@ def load_config(path: Path, settings: Sequence[str] = ()) -> TrainingConfig:
     Raises:
         ConfigError: If the file cannot be read, a key is unknown or a value cannot be.
     """
+    if not path.is_file():
+        message = f"there is no configuration at {str(path)!r}; check the path, or copy one of examples/recipes"
+        raise ConfigError(message)
     return parse(TrainingConfig, apply_overrides(read_document(path), settings))

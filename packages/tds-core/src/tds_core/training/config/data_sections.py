@@ -121,4 +121,8 @@ class SamplingConfig:
         sizes |= dict(zip(("patch x", "patch y", "patch z"), self.patch or (), strict=False))
         check_ranges(1, math.inf, **{name: size for name, size in sizes.items() if size is not None})
         check_ranges(0, 1, foreground_share=self.foreground_share)
+        check_ranges(0, math.inf, **dict(self.region_weights))
+        if self.region_weights and not any(self.region_weights.values()):
+            message = "region_weights are all 0, so that no lesion could be chosen; give one region more"
+            raise ConfigError(message)
         check_choice("augmentation", self.augmentation, ("none", "light", "standard", "heavy"))

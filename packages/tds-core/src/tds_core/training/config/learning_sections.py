@@ -125,6 +125,7 @@ class ScheduleConfig:
     def __post_init__(self) -> None:
         check_choice("schedule.name", self.name, ("polynomial", "cosine", "plateau", "constant"))
         check_ranges(0, math.inf, warmup_steps=self.warmup_steps, power=self.power, patience=self.patience)
+        check_ranges(0, math.inf, threshold=self.threshold)
         check_ranges(0, 1, floor=self.floor, factor=self.factor)
 
 
@@ -147,3 +148,4 @@ class LengthConfig:
     def __post_init__(self) -> None:
         check_ranges(1, math.inf, epochs=self.epochs, validate_every=self.validate_every)
         check_ranges(1, math.inf, patience=1 if self.patience is None else self.patience)
+        check_ranges(0, math.inf, min_rise=self.min_rise)

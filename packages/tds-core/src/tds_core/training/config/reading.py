@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T", bound="DataclassInstance")
 
+_TEXT: Final = "tag:yaml.org,2002:str"
 _EXPONENT: Final = re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+")
 
 
@@ -31,12 +32,32 @@ def read_document(path: Path) -> object:
     Raises:
         ConfigError: If it cannot be read.
     """
+    if not path.is_file():
+        message = f"there is no file {str(path)!r}; check the path"
+        raise ConfigError(message)
     try:
-        document: object = yaml.safe_load(path.read_text(encoding="utf-8"))
+        document: object = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506  # a safe loader
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         message = f"cannot read the configuration {path.name!r}: {error}"
         raise ConfigError(message) from error
     return document
+
+
+class _Loader(yaml.SafeLoader):
+    """Refuses a key that comes twice: YAML would take the last one and say nothing."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002  # as its base has it
+        """Return a mapping whose keys are all different.
+
+        Args:
+            node: Of the file.
+            deep: As its base has it.
+        """
+        names = [key.value for key, _ in node.value if key.tag == _TEXT]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            raise yaml.constructor.ConstructorError(None, None, f"the key {twice!r} comes twice", node.start_mark)
+        return super().construct_mapping(node, deep=deep)
 
 
 def parse(kind: type[T], document: object, where: str = "") -> T:

@@ -3,8 +3,12 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
+from tds_core.errors import ConfigError
 from tds_core.training.config.checks import check_choice, check_positive, check_ranges
+
+_AXES: Final = frozenset({0, 1, 2})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +89,9 @@ class InferenceConfig:
     def __post_init__(self) -> None:
         check_ranges(0, 0.9, overlap=self.overlap)
         check_ranges(0, 1, **dict(self.thresholds))
+        if len(set(self.mirror)) < len(self.mirror) or set(self.mirror) - _AXES:
+            message = f"mirror names axes, each once: 0 for x, 1 for y, 2 for z; {list(self.mirror)} was given"
+            raise ConfigError(message)
         check_ranges(0, math.inf, min_lesion_ml=self.min_lesion_ml)
 
 

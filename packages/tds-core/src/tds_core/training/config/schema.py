@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tds_core.errors import ConfigError
 from tds_core.training.config.checks import check_choice, check_ranges
 from tds_core.training.config.data_sections import DataConfig, DatasetConfig, SamplingConfig, Shape, SplitConfig
 from tds_core.training.config.learning_sections import (
@@ -87,6 +88,19 @@ class TrainingConfig:
         if isinstance(self.task, str):
             check_choice("task", self.task, TASKS)
         check_ranges(0, math.inf, seed=self.seed)
+        if not self.name.strip() or self.name in {".", ".."} or set(self.name) & set("/\\\0"):
+            message = f"name is what folders are called: give it letters and no slash, not {self.name!r}"
+            raise ConfigError(message)
+        for key, names in (
+            ("inference.thresholds", self.inference.thresholds),
+            ("sampling.region_weights", self.sampling.region_weights),
+        ):
+            for name in names:
+                check_choice(f"a region in {key}", name, self.goal.regions)
+        count = len(self.loss.class_weights)
+        if count not in {0, self.output_channels}:
+            message = f"loss.class_weights has {count} weights for {self.output_channels} outputs; give one for each"
+            raise ConfigError(message)
 
     @property
     def goal(self) -> Task:

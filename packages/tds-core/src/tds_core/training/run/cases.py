@@ -1,14 +1,18 @@
 """Preprocessed cases of a run, on the sides of its split."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from tds_core.errors import ConfigError, TrainingError
 from tds_core.training.config import TrainingConfig
 from tds_core.training.run.datasets import Progress, SplitDataset
 from tds_data.cache import CacheConfig, CachedCase, build_cache, combine_caches
 from tds_data.preprocess import PreprocessConfig
+
+_MARK_DIGITS: Final = 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,14 +51,16 @@ def cache_cases(config: TrainingConfig, datasets: Sequence[SplitDataset], folder
         message = "the run has no voxel size; set data.spacing_mm, or let a plan choose it"
         raise ConfigError(message)
     caches = {}
-    for number, part in enumerate(datasets):
+    for part in datasets:
         what = CacheConfig(
             task=config.goal,
             preprocess=PreprocessConfig(spacing_mm=config.data.spacing_mm, clip=config.data.clip),
             others=part.config.others,
         )
         workers = max(1, config.data.workers)
-        target = folder / f"dataset-{number}"
+        # Runs with other data or another voxel size may share the folder, and must not clear away each other's cases.
+        mark = hashlib.sha256(f"{part.manifest.digest} {what.digest}".encode()).hexdigest()[:_MARK_DIGITS]
+        target = folder / f"cases-{mark}"
         caches[part.label or target.name] = build_cache(part.manifest, target, what, workers=workers, progress=progress)
     by_name = {case.name: case for case in combine_caches(caches) if case.labelled}
     training, validation = (

@@ -146,6 +146,11 @@ def _split(part: SplitDataset, split: SplitConfig, progress: Progress) -> SplitD
 def _fold(manifest: Manifest, split: SplitConfig, progress: Progress) -> tuple[set[str], set[str]]:
     if split.file is not None:
         folds = read_folds(split.file, manifest=manifest)
+        if split.fold >= len(folds.folds):
+            message = (
+                f"{split.file.name!r} has {len(folds.folds)} folds, counted from 0; data.split.fold is {split.fold}"
+            )
+            raise ConfigError(message)
     else:
         try:
             folds = make_folds(manifest, FoldConfig(count=split.folds, seed=split.seed), progress=progress)

@@ -111,7 +111,7 @@ def open_source(config: TrainingConfig, cases: RunCases, world: World) -> BatchS
         world: All processes.
 
     Raises:
-        ConfigError: If patch or batch are not known, or a weight is of a region that the task has not.
+        ConfigError: If patch or batch are not known.
         DataError: If the loader cannot be (from tds_data).
     """
     if not is_search(config):
@@ -131,10 +131,6 @@ def _open_patches(
     sampling = config.sampling
     if sampling.patch is None or batch is None:
         message = "the run has no patch size or batch; set sampling.patch and sampling.batch, or let a plan choose them"
-        raise ConfigError(message)
-    unknown = sorted(set(sampling.region_weights) - set(config.goal.regions))
-    if unknown:
-        message = f"sampling.region_weights names {', '.join(unknown)}; the task has {', '.join(config.goal.regions)}"
         raise ConfigError(message)
     weights = dict(sampling.region_weights) or dict.fromkeys(config.goal.regions, 1.0)
     patches = PatchConfig(

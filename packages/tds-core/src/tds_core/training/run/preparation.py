@@ -1,18 +1,24 @@
 """What happens before the first step: data sets, plan, preprocessing, and a record of all of it in the run folder."""
 
 import json
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import yaml
 
-from tds_core.errors import TrainingError
-from tds_core.training.config import TrainingConfig, to_document
+from tds_core.errors import ConfigError, TrainingError
+from tds_core.training.config import TrainingConfig, parse, read_document, to_document
+from tds_core.training.engine import CHECKPOINT_FOLDER
+from tds_core.training.engine.matching import check_config
 from tds_core.training.run.cases import RunCases, cache_cases
 from tds_core.training.run.datasets import Progress, SplitDataset, data_digest, open_datasets
+from tds_core.training.run.leaks import check_leaks
 from tds_core.training.run.planned import with_plan
 from tds_data.atomic_file import write_text
+
+log = logging.getLogger(__name__)
 
 CONFIG_NAME: Final = "config.yaml"
 DATA_NAME: Final = "data.json"
@@ -50,15 +56,18 @@ def prepare_run(config: TrainingConfig, folder: Path, progress: Progress, *, rec
     Raises:
         DataError: If the data cannot be used (from tds_data).
         ConfigError: If the configuration does not fit the data.
-        TrainingError: If the data of a run that goes on have changed.
+        TrainingError: If the data, or the configuration, of a run that goes on have changed.
     """
     folder.mkdir(parents=True, exist_ok=True)
     store = config.data.cache or folder / CACHE_FOLDER
     datasets = open_datasets(config, store, progress)
+    check_leaks(datasets)
     digest = data_digest(datasets)
     if records:
         _check_record(folder / DATA_NAME, digest)
     resolved = with_plan(config, datasets, folder, progress)
+    if records:
+        _check_config(resolved, folder)
     cases = cache_cases(resolved, datasets, store, progress)
     prepared = PreparedRun(config=resolved, datasets=datasets, cases=cases, digest=digest)
     if records:
@@ -80,6 +89,18 @@ def _check_record(path: Path, digest: str) -> None:
             "bring the data back as they were, or begin another run (network.weights takes over what was learned)"
         )
         raise TrainingError(message)
+
+
+def _check_config(config: TrainingConfig, folder: Path) -> None:
+    """Refuse another configuration before it is written over the one that the run was begun with."""
+    if not any((folder / CHECKPOINT_FOLDER).glob("*.pt")):
+        return
+    try:
+        before = parse(TrainingConfig, read_document(folder / CONFIG_NAME))
+    except ConfigError as error:
+        log.warning("config_unreadable reason=%s", error)  # each checkpoint holds it, too
+        return
+    check_config(to_document(before), to_document(config))
 
 
 def _record(prepared: PreparedRun, folder: Path) -> None:

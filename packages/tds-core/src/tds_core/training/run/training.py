@@ -30,10 +30,12 @@ class TrainedRun:
     Attributes:
         outcome: How.
         learner: With the last weights.
+        signal_name: The signal that any process heard, such as `SIGTERM`, if the run was stopped by one; else empty.
     """
 
     outcome: RunOutcome
     learner: Learner
+    signal_name: str = ""
 
 
 def train_prepared(
@@ -84,4 +86,5 @@ def train_prepared(
             ),
         )
         outcome = fit(config, parts, report=report)
-    return TrainedRun(outcome=outcome, learner=learner)
+    heard = world.gather(stop.signal_name) if outcome.status == "stopped" else []
+    return TrainedRun(outcome=outcome, learner=learner, signal_name=next((name for name in heard if name), ""))

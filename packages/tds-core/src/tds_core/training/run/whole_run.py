@@ -2,11 +2,11 @@
 
 import json
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, cast
 
 from tds_core.errors import ConfigError
 from tds_core.evaluation.report import require_report
@@ -17,10 +17,11 @@ from tds_core.training.distributed import World, join_world
 from tds_core.training.engine import Learner, Progress, Report, RunOutcome
 from tds_core.training.export import PackedBundle
 from tds_core.training.run.datasets import Progress as Work
-from tds_core.training.run.ending import EVALUATION_FOLDER, evaluate_bundle, is_evaluable, pack_run
+from tds_core.training.run.earlier import RUN_NAME, Ended, earlier_end, made_from
+from tds_core.training.run.ending import EVALUATION_FOLDER, evaluate_bundle, pack_run
 from tds_core.training.run.learning import is_search
-from tds_core.training.run.preparation import CONFIG_NAME, PreparedRun, prepare_run
-from tds_core.training.run.training import train_prepared
+from tds_core.training.run.preparation import PreparedRun, prepare_run
+from tds_core.training.run.training import TrainedRun, train_prepared
 from tds_core.training.tracking import (
     JournalTracker,
     RunFacts,
@@ -33,9 +34,6 @@ from tds_core.training.tracking import (
 from tds_data.atomic_file import write_text
 
 log = logging.getLogger(__name__)
-
-RUN_NAME: Final = "run.json"
-"""How the run ended, in its folder."""
 
 
 def _no_work(_done: int, _total: int, _what: str) -> None:
@@ -72,16 +70,20 @@ class RunSummary:
     Attributes:
         folder: Of the run.
         outcome: How training ended; a stopped run has neither bundle nor scores yet.
+        signal_name: The signal that stopped it, such as `SIGTERM`; empty if none did.
         bundle: The model, unless none was asked for or an architecture was searched.
         scores: Of the bundle on the validation cases.
+        unscored: Why validation cases have no scores, by their names.
         architecture: File of the architecture that a search found.
         phantom: Whether all cases are synthetic.
     """
 
     folder: Path
     outcome: RunOutcome
+    signal_name: str = ""
     bundle: PackedBundle | None = None
     scores: tuple[ScoredCase, ...] = field(default=())
+    unscored: Mapping[str, str] = field(default_factory=dict)
     architecture: Path | None = None
     phantom: bool = False
 
@@ -119,21 +121,34 @@ def run_training(
     _check_alike(prepared, world)
     if not world.is_main:
         trained = train_prepared(prepared, folder, world=world, tracker=SilentTracker(), report=_no_report)
-        return RunSummary(folder=folder, outcome=trained.outcome, phantom=prepared.cases.is_phantom)
+        return _summary(prepared, folder, trained)
     with _tracked(prepared, folder, world) as tracked:
         heard.stage("training")
         trained = train_prepared(prepared, folder, world=world, tracker=tracked.tracker, report=heard.report)
-        tracked.status = "stopped" if trained.outcome.status == "stopped" else "finished"
-        summary = _finish(prepared, folder, trained.outcome, trained.learner, heard, tracked.tracker)
-    write_text(folder / RUN_NAME, json.dumps(_document(summary), indent=1, ensure_ascii=False) + "\n")
+        stopped = trained.outcome.status == "stopped"
+        summary = _summary(prepared, folder, trained)
+        if not stopped:
+            summary = _finish(prepared, summary, trained.learner, heard, tracked.tracker)
+        tracked.status = "stopped" if stopped else "finished"
+    text = json.dumps(_document(prepared, summary), indent=1, ensure_ascii=False)
+    write_text(folder / RUN_NAME, text + "\n")
     return summary
 
 
 def _check_alike(prepared: PreparedRun, world: World) -> None:
-    """Refuse processes of machines with unlike data: their shares would be of different batches."""
-    if len(set(world.gather(prepared.digest))) > 1:
-        message = "the machines of this run have different data or splits; give them the same files"
+    """Refuse processes of machines with unlike data or plans: their shares would be of different batches."""
+    if len(set(world.gather(f"{prepared.digest} {prepared.config.sampling} {prepared.config.network}"))) > 1:
+        message = "the machines of this run have different data, splits or plans; give them the same files"
         raise ConfigError(message)
+
+
+def _summary(prepared: PreparedRun, folder: Path, trained: TrainedRun) -> RunSummary:
+    return RunSummary(
+        folder=folder,
+        outcome=trained.outcome,
+        signal_name=trained.signal_name,
+        phantom=prepared.cases.is_phantom,
+    )
 
 
 @dataclass(slots=True, kw_only=True)
@@ -162,41 +177,38 @@ def _tracked(prepared: PreparedRun, folder: Path, world: World) -> Iterator[_Tra
         tracked.tracker.finish(tracked.status)
 
 
-def _finish(  # everything that training left
-    prepared: PreparedRun,
-    folder: Path,
-    outcome: RunOutcome,
-    learner: Learner,
-    heard: Listeners,
-    tracker: JournalTracker,
+def _finish(
+    prepared: PreparedRun, summary: RunSummary, learner: Learner, heard: Listeners, tracker: JournalTracker
 ) -> RunSummary:
-    phantom = prepared.cases.is_phantom
-    tracker.artefact(folder / CONFIG_NAME, "run")
-    if outcome.status == "stopped":
-        return RunSummary(folder=folder, outcome=outcome, phantom=phantom)
+    """Return the summary with everything that comes of a run whose training has ended."""
     if is_search(prepared.config):
         heard.stage("decoding the architecture")
         options = parse(DintsSearchOptions, prepared.config.network.options, "network.options.")
-        write_search_result(folder, cast("Any", learner.evaluated), options)
-        tracker.artefact(folder / ARCHITECTURE_NAME, "run")
-        return RunSummary(folder=folder, outcome=outcome, architecture=folder / ARCHITECTURE_NAME, phantom=phantom)
+        write_search_result(summary.folder, cast("Any", learner.evaluated), options)
+        tracker.artefact(summary.folder / ARCHITECTURE_NAME, "run")
+        return replace(summary, architecture=summary.folder / ARCHITECTURE_NAME)
     if not prepared.config.bundle.export:
-        return RunSummary(folder=folder, outcome=outcome, phantom=phantom)
+        return summary
+    ended = earlier_end(summary.folder, made_from(prepared, summary.outcome.step))
+    if ended is None:
+        ended = _end(prepared, summary.folder, heard, tracker)
+    return replace(summary, bundle=ended.bundle, scores=ended.judged.scores, unscored=ended.judged.unscored)
+
+
+def _end(prepared: PreparedRun, folder: Path, heard: Listeners, tracker: JournalTracker) -> Ended:
     heard.stage("packing the model")
     packed = pack_run(folder)
     if prepared.config.tracking.register_model is None:
         tracker.artefact(packed.folder, "bundle")
     else:
         tracker.register_bundle(packed.folder, prepared.config.tracking.register_model)
-    scores: tuple[ScoredCase, ...] = ()
-    if is_evaluable(prepared):
-        heard.stage("evaluating")
-        scores = evaluate_bundle(packed, prepared, folder, heard.work)
-        tracker.artefact(folder / EVALUATION_FOLDER, "evaluation")
-    return RunSummary(folder=folder, outcome=outcome, bundle=packed, scores=scores, phantom=phantom)
+    heard.stage("evaluating")
+    judged = evaluate_bundle(packed, prepared, folder, heard.work)
+    tracker.artefact(folder / EVALUATION_FOLDER, "evaluation")
+    return Ended(bundle=packed, judged=judged)
 
 
-def _document(summary: RunSummary) -> dict[str, Any]:
+def _document(prepared: PreparedRun, summary: RunSummary) -> dict[str, Any]:
     outcome, bundle = summary.outcome, summary.bundle
     return {
         "status": outcome.status,
@@ -207,5 +219,7 @@ def _document(summary: RunSummary) -> dict[str, Any]:
         "phantom": summary.phantom,
         "bundle_sha256": None if bundle is None else bundle.sha256,
         "bundle_notes": [] if bundle is None else list(bundle.notes),
+        "unscored": dict(summary.unscored),
         "architecture": None if summary.architecture is None else summary.architecture.name,
+        "made_from": made_from(prepared, outcome.step),
     }
