@@ -98,6 +98,15 @@ def test_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
         export_run(tmp_path, tmp_path / "bundle")
 
 
+def test_search_over_networks_is_no_model(tmp_path: Path, making: Any) -> None:
+    write_run(tmp_path / "run", making)
+    document = yaml.safe_load((tmp_path / "run" / "config.yaml").read_text(encoding="utf-8"))
+    document["network"] = {"name": "dints_search"}
+    (tmp_path / "run" / "config.yaml").write_text(yaml.safe_dump(document), encoding="utf-8")
+    with pytest.raises(ConfigError, match="is a search over networks, not a model"):
+        export_run(tmp_path / "run", tmp_path / "bundle")
+
+
 def test_run_without_a_checkpoint_or_record_is_refused(tmp_path: Path, making: Any) -> None:
     run = tmp_path / "run"
     write_run(run, making)

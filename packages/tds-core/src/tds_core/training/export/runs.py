@@ -47,18 +47,21 @@ def export_run(run: Path, target: Path, *, naming: BundleNaming | None = None) -
         naming: What to call it.
 
     Raises:
-        ConfigError: If the folder is no run.
+        ConfigError: If the folder is no run, or that of an architecture search.
         CheckpointDamaged: If there is no whole checkpoint.
         CheckpointMismatch: If the checkpoint is of another network.
         TrainingError: If the run's record cannot be read, or the network cannot be exported.
         VolumeWriteError: If the target holds something or cannot be written (from tds_data).
     """
-    from tds_core.training.run.learning import supervised_learner  # noqa: PLC0415  # a run ends with its export
+    from tds_core.training.run.learning import is_search, supervised_learner  # noqa: PLC0415  # a run ends with its export
 
     if not (run / _CONFIG_NAME).is_file():
         message = f"there is no run of tds train at {str(run)!r}: it has no {_CONFIG_NAME}"
         raise ConfigError(message)
     config = load_config(run / _CONFIG_NAME)
+    if is_search(config):
+        message = f"{run.name!r} is a search over networks, not a model; train and export the network that it found"
+        raise ConfigError(message)
     learner = supervised_learner(config, _new_network(config), World())
     step = load_best(run, learner)
     return export_bundle(learner.evaluated, config, target, facts=read_facts(run, step=step), naming=naming)
