@@ -66,7 +66,7 @@ def evaluate_case(segmentation: Segmentation) -> CaseScores:
     )
 
 
-def score_labels(  # noqa: PLR0913  # two masks, what they are of, and how sure the one is
+def score_labels(  # two masks, what they are of, and how sure the one is
     found: NDArray[np.generic],
     reference: Volume,
     task: Task,

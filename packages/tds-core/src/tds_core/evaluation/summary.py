@@ -1,7 +1,7 @@
 """Many cases' scores in a few numbers. Phantoms and patients are never summed up together.
 
-An HD95 needs two masks. Where exactly one is empty it is `EMPTY_DISTANCE_MM`, which is no distance but stands in for one,
-so each summary says how many of its values are such.
+An HD95 needs two masks. Where exactly one is empty it is `EMPTY_DISTANCE_MM`, which is no distance but stands in for
+one, so each summary says how many of its values are such.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,5 +1,6 @@
 """The training loop and what keeps it safe."""
 
+from tds_core.pictures import Overlay
 from tds_core.training.engine.cache_source import CacheSource
 from tds_core.training.engine.events import EVENTS_NAME, Events
 from tds_core.training.engine.guarding import BatchSize, Guards, build_guards
@@ -12,7 +13,6 @@ from tds_core.training.engine.protocols import (
     BatchSource,
     CaseDice,
     Learner,
-    Overlay,
     StepResult,
     Tracker,
     ValidationResult,
