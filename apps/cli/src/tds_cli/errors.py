@@ -44,17 +44,15 @@ class OutputLost(CliError, OSError):
 
 
 class TrainingStopped(CliError):
-    """A training run was asked to stop, kept a checkpoint, and can go on.
+    """A training run was asked to stop, kept what it had done, and can go on.
 
     Attributes:
-        step: Optimiser steps done.
-        reason: What asked, such as `SIGTERM`.
+        signal_name: The signal that asked, such as `SIGTERM`; empty if something else did.
     """
 
-    def __init__(self, step: int, reason: str) -> None:
-        super().__init__(f"training stopped after step {step} ({reason}); everything up to there is kept")
-        self.step = step
-        self.reason = reason
+    def __init__(self, message: str, signal_name: str) -> None:
+        super().__init__(message)
+        self.signal_name = signal_name
 
 
 class Stopped(BaseException):

@@ -10,7 +10,16 @@ from typer import Abort, TyperException
 from tds_cli.errors import CliError, OutputLost, ReferenceMissing, Stopped, TrainingStopped, UsageFault
 from tds_cli.logs import redact_text
 from tds_clinical.errors import ClinicalError, DicomWriteError, ReportError, SeriesNotFound
-from tds_core.errors import ConfigError, CoreError, DeviceUnavailable, EvaluationError, ModelError, OutOfMemory
+from tds_core.errors import (
+    ConfigError,
+    CoreError,
+    DeviceUnavailable,
+    EvaluationError,
+    ModelError,
+    OutOfMemory,
+    TrainingError,
+    TrainingOutOfMemory,
+)
 from tds_core.errors import MissingDependency as CoreMissingDependency
 from tds_data.errors import (
     DataError,
@@ -72,6 +81,13 @@ _RAW_HINT: Final = (
     "strips the skull"
 )
 _RESUME_HINT: Final = "run the same command with --resume to go on from there"
+_TRAINING_HINT: Final = (
+    "what was trained is kept in the run's folder; do what the message says, then go on with --resume if it can go on"
+)
+_TRAINING_MEMORY_HINT: Final = (
+    "what was trained is kept; go on with --resume where there is more memory, or begin another run with a smaller "
+    "sampling.patch or network"
+)
 _SKULL_PRESENT: Final = "SKULL-PRESENT"
 _RAW_EXTRAS: Final = frozenset({"register", "strip"})
 _TRAIN_EXTRA: Final = "train"
@@ -81,6 +97,7 @@ _OUTPUT_HINT: Final = "files that the command made are complete; send stdout whe
 # The first row that an error is an instance of decides, so leaves stand before their roots.
 _ROWS: Final[tuple[tuple[tuple[type[BaseException], ...], ExitCode, str, str], ...]] = (
     ((ModelError,), ExitCode.MODEL_REFUSED, "model-refused", "no mask is made with a model that cannot be trusted"),
+    ((TrainingOutOfMemory,), ExitCode.OUT_OF_MEMORY, "out-of-memory", _TRAINING_MEMORY_HINT),
     (
         (OutOfMemory, MemoryError),
         ExitCode.OUT_OF_MEMORY,
@@ -104,6 +121,7 @@ _ROWS: Final[tuple[tuple[tuple[type[BaseException], ...], ExitCode, str, str], .
         "study-refused",
         _STUDY_HINT,
     ),
+    ((TrainingError,), ExitCode.FAILED, "training-failed", _TRAINING_HINT),
     # Typer ends the process by itself when the reader of its own pages has gone away, and for nothing else.
     ((OutputLost, SystemExit), ExitCode.FAILED, "output-lost", _OUTPUT_HINT),
     ((CoreError, CliError), ExitCode.FAILED, "failed", "run the command again with --verbose to see more"),
@@ -125,7 +143,7 @@ def describe(error: BaseException) -> Failure:
         )
     if isinstance(error, TrainingStopped):
         return Failure(
-            exit_code=_signal_code(error.reason), code="training-stopped", message=str(error), hint=_RESUME_HINT
+            exit_code=_signal_code(error.signal_name), code="training-stopped", message=str(error), hint=_RESUME_HINT
         )
     for kinds, exit_code, code, hint in _ROWS:
         if isinstance(error, kinds):
@@ -136,11 +154,10 @@ def describe(error: BaseException) -> Failure:
     return Failure(exit_code=ExitCode.FAILED, code="unexpected", message=message, hint=hint)
 
 
-def _signal_code(reason: str) -> int:
+def _signal_code(name: str) -> int:
     """Return the exit code of a run that was asked to stop: that of the signal which asked, if one did."""
     known = {member.name: int(member) for member in signal.Signals}
-    named = [number for name, number in known.items() if f"({name})" in reason]
-    return SIGNAL_BASE + named[0] if named else int(ExitCode.FAILED)
+    return SIGNAL_BASE + known[name] if name in known else int(ExitCode.FAILED)
 
 
 def _way_out_for_raw(error: BaseException) -> str | None:

@@ -1,25 +1,27 @@
-"""What `tds train` does: one run, or one for each fold and their ensemble, and what it tells."""
+"""What `tds train` does: one run, or one for each fold and what they are worth together."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from tds_cli import output
-from tds_cli.errors import TrainingStopped, UsageFault
+from tds_cli import output, training_told
+from tds_cli.errors import Stopped, TrainingStopped, UsageFault
 from tds_cli.training_progress import training_progress
 from tds_core.errors import MissingDependency
 
 if TYPE_CHECKING:
-    from tds_core.evaluation.summary import ScoredCase
     from tds_core.training.config import TrainingConfig
     from tds_core.training.distributed import World
-    from tds_core.training.run import RunSummary
+    from tds_core.training.run import CrossValidation, Listeners, RunSummary
 
 _RUNS: Final = Path("runs")
 _NEEDED: Final = ("torch", "monai", "onnx", "safetensors")
-_DIGITS: Final = 4
+_MARKS: Final = ("config.yaml", "data.json", "plan.yaml", "checkpoints", "cache", "fold-0")
+"""What a run folder holds, some of it from the first moments on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,20 +67,20 @@ def train_and_tell(request: TrainRequest, *, as_json: bool) -> None:
     settings = [*request.settings, *([] if request.fold is None else [f"data.split.fold={request.fold}"])]
     config = with_absolute_paths(load_config(request.config, settings), request.config.resolve().parent)
     folder = (request.folder or _RUNS / config.name).resolve()
+    together: CrossValidation | None = None
     with join_world(config.device) as world:
         if world.is_main:
             _check_folder(folder, resume=request.resume)
         if request.all_folds:
-            summaries = _train_folds(config, folder, world, as_json=as_json)
+            summaries, together = _train_folds(config, folder, world, as_json=as_json)
         else:
             summaries = {"": _train(config, folder, world, as_json=as_json)}
     if not world.is_main:
         return
     if as_json:
-        output.say_json(_document(folder, summaries))
-        return
-    for name, summary in summaries.items():
-        _say(name, summary)
+        output.say_json(training_told.document(folder, summaries, together))
+    else:
+        training_told.say(summaries, together)
 
 
 def _require_extra() -> None:
@@ -88,87 +90,74 @@ def _require_extra() -> None:
 
 
 def _check_folder(folder: Path, *, resume: bool) -> None:
-    begun = folder.is_dir() and any(folder.iterdir())
-    if begun and not resume:
-        message = (
-            f"{str(folder)!r} holds something; add --resume to go on with a run in it, or name another folder with -o"
-        )
+    if folder.exists() and not folder.is_dir():
+        message = f"{str(folder)!r} is a file; name a folder for the run with -o"
         raise UsageFault(message)
-    if resume and not begun:
+    holds = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+    is_run = any((folder / mark).exists() for mark in _MARKS)
+    if holds and not is_run:
+        message = f"{str(folder)!r} holds other things ({', '.join(holds[:3])}); name another folder with -o"
+        raise UsageFault(message)
+    if holds and not resume:
+        message = f"{str(folder)!r} holds a run; add --resume to go on with it, or name another folder with -o"
+        raise UsageFault(message)
+    if resume and not folder.is_dir():
         message = f"there is no run in {str(folder)!r} to go on with; leave out --resume to begin one"
         raise UsageFault(message)
 
 
 def _train(config: "TrainingConfig", folder: Path, world: "World", *, as_json: bool) -> "RunSummary":
-    from tds_core.training.run import Listeners, run_training  # noqa: PLC0415  # loads torch
+    from tds_core.training.run import run_training  # noqa: PLC0415  # loads torch
 
-    if world.is_main:
-        with training_progress(steps_per_epoch=config.sampling.steps_per_epoch, as_json=as_json) as view:
-            heard = Listeners(stage=view.stage, work=view.work, report=view.report)
-            summary = run_training(config, folder, heard, world=world)
-    else:
+    if not world.is_main:
         summary = run_training(config, folder, world=world)
-    if summary.outcome.status == "stopped":
-        raise TrainingStopped(summary.outcome.step, summary.outcome.reason)
+    else:
+        with _listening(config, folder, as_json=as_json) as listeners:
+            summary = run_training(config, folder, listeners, world=world)
+    outcome = summary.outcome
+    if outcome.status == "stopped":
+        message = f"training stopped after step {outcome.step}: {outcome.reason}; everything up to there is kept"
+        raise TrainingStopped(message, summary.signal_name)
     return summary
 
 
-def _train_folds(config: "TrainingConfig", folder: Path, world: "World", *, as_json: bool) -> dict[str, "RunSummary"]:
-    """Train one fold after the other; they share preprocessed cases."""
-    if config.data.split.names:
-        message = "--fold all needs folds; leave data.split.names out"
-        raise UsageFault(message)
-    data = replace(config.data, cache=config.data.cache or folder / "cache")
+@contextmanager
+def _listening(config: "TrainingConfig", folder: Path, *, as_json: bool) -> Iterator["Listeners"]:
+    """Give who hears of a run, and say where it stood if a signal ends it outside the steps of training."""
+    from tds_core.training.run import Listeners  # noqa: PLC0415  # loads torch
+
+    doing = "beginning"
+
+    with training_progress(steps_per_epoch=config.sampling.steps_per_epoch, as_json=as_json) as view:
+
+        def stage(name: str) -> None:
+            nonlocal doing
+            doing = name
+            view.stage(name)
+
+        try:
+            yield Listeners(stage=stage, work=view.work, report=view.report)
+        except (Stopped, KeyboardInterrupt) as error:
+            number = error.signal_number if isinstance(error, Stopped) else signal.SIGINT
+            message = f"stopped while {doing}; what was done before is kept in {str(folder)!r}"
+            raise TrainingStopped(message, signal.Signals(number).name) from error
+
+
+def _train_folds(
+    config: "TrainingConfig", folder: Path, world: "World", *, as_json: bool
+) -> "tuple[dict[str, RunSummary], CrossValidation | None]":
+    """Train one fold after the other, then say what they are worth together."""
+    from tds_core.training.run import (  # noqa: PLC0415  # loads torch
+        close_cross_validation,
+        fold_runs,
+        with_shared_plan,
+    )
+
     summaries = {}
-    for fold in range(config.data.split.folds):
-        one = replace(config, data=replace(data, split=replace(data.split, fold=fold)))
-        summaries[f"fold {fold}"] = _train(one, folder / f"fold-{fold}", world, as_json=as_json)
-    return summaries
-
-
-def _document(folder: Path, summaries: Mapping[str, "RunSummary"]) -> dict[str, Any]:
-    return {
-        "output": str(folder),
-        "runs": [
-            {
-                "fold": name or None,
-                "folder": str(summary.folder),
-                "status": summary.outcome.status,
-                "steps": summary.outcome.step,
-                "reason": summary.outcome.reason,
-                "best_score": summary.outcome.best_score,
-                "phantom": summary.phantom,
-                "bundle": None if summary.bundle is None else str(summary.bundle.folder),
-                "bundle_sha256": None if summary.bundle is None else summary.bundle.sha256,
-                "architecture": None if summary.architecture is None else str(summary.architecture),
-                "scores": [_entry(case) for case in summary.scores],
-            }
-            for name, summary in summaries.items()
-        ],
-    }
-
-
-def _entry(case: "ScoredCase") -> dict[str, Any]:
-    dice = {region: round(row["dice"] or 0.0, _DIGITS) for region, row in case.values.items()}
-    return {"case": case.case, "phantom": case.phantom, "dice": dice}
-
-
-def _say(name: str, summary: "RunSummary") -> None:
-    outcome = summary.outcome
-    output.say(f"{name + ': ' if name else ''}{outcome.step} steps; {outcome.reason}")
-    if summary.scores:
-        regions = list(summary.scores[0].values)
-        rows = [
-            [case.case, *(f"{case.values[region]['dice'] or 0.0:.3f}" for region in regions)] for case in summary.scores
-        ]
-        output.say_table(["case", *(f"Dice {region}" for region in regions)], rows)
-    if summary.phantom:
-        output.say("PHANTOM: every case is made up; the figures say nothing of real patients.")
-    if summary.architecture is not None:
-        output.say(f"the architecture is in {summary.architecture}")
-    if summary.bundle is not None:
-        for note in summary.bundle.notes:
-            output.say(f"note: {note}")
-        output.say(f"the model is in {summary.bundle.folder}; to run it:")
-        output.say(f"  tds segment STUDY -o OUT --model {summary.bundle.folder} --trust {summary.bundle.sha256}")
-    output.say("Research use only.")
+    runs = fold_runs(config, folder)
+    for number, (place, one) in enumerate(runs):
+        chosen = with_shared_plan(one, runs[0][0]) if number else one
+        summaries[f"fold {number}"] = _train(chosen, place, world, as_json=as_json)
+    if not world.is_main:
+        return summaries, None
+    return summaries, close_cross_validation(config, folder, list(summaries.values()))

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
+from tds_core.bundle import NetworkUse
 from tds_core.errors import ConfigError
 from tds_core.evaluation.report import require_report
 from tds_core.evaluation.summary import ScoredCase
@@ -76,6 +77,7 @@ class RunSummary:
         unscored: Why validation cases have no scores, by their names.
         architecture: File of the architecture that a search found.
         phantom: Whether all cases are synthetic.
+        for_studies: Whether the bundle is for brain tumours, so that studies can be segmented with it.
     """
 
     folder: Path
@@ -86,6 +88,7 @@ class RunSummary:
     unscored: Mapping[str, str] = field(default_factory=dict)
     architecture: Path | None = None
     phantom: bool = False
+    for_studies: bool = True
 
 
 def run_training(
@@ -148,6 +151,7 @@ def _summary(prepared: PreparedRun, folder: Path, trained: TrainedRun) -> RunSum
         outcome=trained.outcome,
         signal_name=trained.signal_name,
         phantom=prepared.cases.is_phantom,
+        for_studies=NetworkUse(task=prepared.config.goal).is_brain_tumour,
     )
 
 
@@ -173,6 +177,11 @@ def _tracked(prepared: PreparedRun, folder: Path, world: World) -> Iterator[_Tra
     tracked = _Tracked(tracker=open_tracker(config, folder, facts))
     try:
         yield tracked
+    except Exception:
+        raise
+    except BaseException:  # a signal while the model was packed or evaluated
+        tracked.status = "stopped"
+        raise
     finally:
         tracked.tracker.finish(tracked.status)
 
