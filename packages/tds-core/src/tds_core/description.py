@@ -87,11 +87,11 @@ class NetworkUse:
         weight_bytes: What the weights of the largest take; those of the shipped one are part of the runtime's share.
     """
 
-    task: Task = BRAIN_TUMOUR
+    task: Task = field(default_factory=lambda: BRAIN_TUMOUR)
     heads: str = HEADS[0]
     windows: WindowPlan = field(default_factory=WindowPlan)
     reversed_axes: tuple[int, ...] = ()
-    members: tuple[Member, ...] = (Member(),)
+    members: tuple[Member, ...] = field(default_factory=lambda: (Member(),))
     bytes_per_voxel: int = BYTES_PER_VOXEL
     weight_bytes: int = 0
 

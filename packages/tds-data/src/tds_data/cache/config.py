@@ -39,7 +39,7 @@ class CacheConfig:
 
     preprocess: PreprocessConfig = field(default_factory=lambda: PreprocessConfig(spacing_mm=1.0))
     others: Mapping[str, int] = field(default_factory=dict)
-    task: Task = BRAIN_TUMOUR
+    task: Task = field(default_factory=lambda: BRAIN_TUMOUR)
 
     def __post_init__(self) -> None:
         if not math.isfinite(self.preprocess.clip):
