@@ -39,6 +39,8 @@ _NOT_OURS: Final = r"(?:collections|datetime|enum|logging|numbers|np|numpy|pathl
 nitpick_ignore = [
     # Sphinx cuts the type of a value, `tuple[float, float] | None`, at its comma.
     ("py:class", "tuple[float"),
+    ("py:class", "tuple[int"),
+    ("py:class", "tuple[~tds_core.description.Member"),
 ]
 nitpick_ignore_regex = [
     # The site builds without the network, so there is no inventory of other projects to link to.
