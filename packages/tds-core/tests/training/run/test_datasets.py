@@ -88,7 +88,7 @@ def test_several_data_sets_have_names_of_their_own(tiny: Resolve, phantoms: Path
 
 
 def test_data_set_that_is_not_there_is_named(tiny: Resolve, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"there is no data set at '.*absent'; set data\.datasets\.N\.path"):
+    with pytest.raises(ConfigError, match=r"there is no data set at '.*absent'; set data\.datasets\.0\.path"):
         opened(tiny, tmp_path, f"data.datasets.0.path={tmp_path / 'absent'}")
 
 

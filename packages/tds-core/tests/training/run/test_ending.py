@@ -49,9 +49,7 @@ def test_case_that_is_refused_leaves_the_others_their_scores(
     page = (tmp_path / "evaluation" / "index.html").read_text()
     assert "in which the masks differ most" in page
     refused.add("phantom-0006")
-    with pytest.raises(
-        EvaluationError, match="none of the 2 validation cases can be segmented whole, the last"
-    ):
+    with pytest.raises(EvaluationError, match="none of the 2 validation cases can be segmented whole, the last"):
         evaluate_bundle(packed, prepared, tmp_path, quiet)
     assert (tmp_path / "evaluation" / "index.html").read_text() == page
 

@@ -61,6 +61,7 @@ def open_datasets(config: TrainingConfig, folder: Path, progress: Progress) -> t
     if len(sources) > 1 and split.file is not None:
         message = f"a file of folds is for one data set; the run has {len(sources)}: leave data.split.file out"
         raise ConfigError(message)
+    _check_places(sources)
     opened = [
         SplitDataset(label=label, manifest=_open(source, folder, progress), config=source, training=(), validation=())
         for label, source in zip(_labels(sources), sources, strict=True)
@@ -88,15 +89,21 @@ def data_digest(datasets: tuple[SplitDataset, ...]) -> str:
     return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
 
 
+def _check_places(sources: Sequence[DatasetConfig]) -> None:
+    """Refuse data sets that are not there, all at once and before the first is read."""
+    absent = {n: source.path for n, source in enumerate(sources) if source.path and not source.path.exists()}
+    if absent:
+        keys = ", ".join(f"data.datasets.{number}.path" for number in absent)
+        message = (
+            f"there is no data set at {', '.join(repr(str(path)) for path in absent.values())}; set {keys} to a folder "
+            "or manifest that exists (relative paths start from the configuration file)"
+        )
+        raise ConfigError(message)
+
+
 def _open(source: DatasetConfig, folder: Path, progress: Progress) -> Manifest:
     if source.path is None:
         return _phantoms(source, folder, progress)
-    if not source.path.exists():
-        message = (
-            f"there is no data set at {str(source.path)!r}; set data.datasets.N.path to a folder or manifest "
-            "that exists (relative paths start from the configuration file)"
-        )
-        raise ConfigError(message)
     if source.path.is_file():
         return read_manifest(source.path)
     return index_dataset(source.path, progress=progress)

@@ -15,7 +15,7 @@ from tds_core.training.dints import PairedSource, SearchLearner, split_patients
 from tds_core.training.distributed import World
 from tds_core.training.engine import BatchSource, CacheSource, Learner, StepSettings, SupervisedLearner
 from tds_core.training.losses import build_loss
-from tds_core.training.models import build_network
+from tds_core.training.models import build_network, check_patch, patch_factors
 from tds_core.training.optimisers import build_optimiser
 from tds_core.training.run.cases import RunCases
 from tds_data.cache import CachedCase
@@ -26,6 +26,34 @@ if TYPE_CHECKING:
 
 SEARCH_NAME: Final = "dints_search"
 """Network of a run that looks for an architecture."""
+
+_SOME_PATCH: Final = (96, 96, 96)
+
+
+def check_learning(config: TrainingConfig, world: World) -> None:
+    """Refuse what cannot be built, before hours of preparing data.
+
+    Args:
+        config: Of the run; what is left to a plan is not looked at.
+        world: All processes.
+
+    Raises:
+        ConfigError: If network, patch, loss, batch or the weights to begin from cannot be.
+    """
+    patch, batch, weights = config.sampling.patch, config.sampling.batch, config.network.weights
+    if patch is None:
+        patch_factors(config.network, _SOME_PATCH)
+    else:
+        check_patch(config.network, patch)
+    build_loss(config.loss, config.goal, config.network.heads)
+    if batch is not None:
+        world.check_batch(batch)
+        if is_search(config) and batch % 2:
+            message = f"a search splits each batch in two halves; sampling.batch is {batch}: give an even number"
+            raise ConfigError(message)
+    if weights is not None and not (weights / WEIGHTS_NAME).is_file():
+        message = f"network.weights: there is no bundle with readable weights at {str(weights)!r}"
+        raise ConfigError(message)
 
 
 def initial_network(config: TrainingConfig, world: World) -> nn.Module:
@@ -117,9 +145,6 @@ def open_source(config: TrainingConfig, cases: RunCases, world: World) -> BatchS
     if not is_search(config):
         return _open_patches(config, cases.training, world, batch=config.sampling.batch)
     batch = config.sampling.batch
-    if batch is not None and batch % 2:
-        message = f"a search splits each batch in two halves; sampling.batch is {batch}: give an even number"
-        raise ConfigError(message)
     halves = split_patients(cases.training, config.seed)
     first, second = (_open_patches(config, half, world, batch=None if batch is None else batch // 2) for half in halves)
     return PairedSource(first, second)

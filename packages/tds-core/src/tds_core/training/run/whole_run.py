@@ -20,7 +20,7 @@ from tds_core.training.export import PackedBundle
 from tds_core.training.run.datasets import Progress as Work
 from tds_core.training.run.earlier import RUN_NAME, Ended, earlier_end, made_from
 from tds_core.training.run.ending import EVALUATION_FOLDER, evaluate_bundle, pack_run
-from tds_core.training.run.learning import is_search
+from tds_core.training.run.learning import check_learning, is_search
 from tds_core.training.run.preparation import PreparedRun, prepare_run
 from tds_core.training.run.training import TrainedRun, train_prepared
 from tds_core.training.tracking import (
@@ -117,6 +117,7 @@ def run_training(
     heard = listeners if listeners is not None and world.is_main else Listeners()
     if config.bundle.export:
         require_report()  # before hours of work, not after
+    check_learning(config, world)
     check_tracking(config)
     heard.stage("preparing data")
     with world.in_turn():
