@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,11 +9,12 @@ import yaml
 
 from tds_core import ConfigError, TrainingError, load_bundle, open_model, verify_golden
 from tds_core.errors import CheckpointDamaged
-from tds_core.training.config import to_document
+from tds_core.training.config import BundleConfig, LengthConfig, TrainingConfig, parse, to_document
 from tds_core.training.distributed import World
 from tds_core.training.engine import CHECKPOINT_FOLDER, CheckpointStore
 from tds_core.training.engine.matching import shapes
 from tds_core.training.export import BundleNaming, export_run, read_facts, read_weights, round_to_half
+from tds_core.training.export.choosing import load_chosen
 from tds_core.training.run.learning import supervised_learner
 
 RECORD = {
@@ -36,9 +38,11 @@ def metrics(step: int, dice: float) -> dict[str, object]:
     return {"step": step, "score": dice, "dice": regions, "cases": [{"case": "c", "phantom": False, "dice": regions}]}
 
 
-def write_run(folder: Path, making: Any, *, best_step: int | None = 5) -> dict[int, Any]:
+def write_run(
+    folder: Path, making: Any, *, best_step: int | None = 5, which: str = "best", length: LengthConfig | None = None
+) -> dict[int, Any]:
     """Write the folder of a run with checkpoints of steps 5 and 10, and return the averaged weights of each."""
-    config = making.config()
+    config = replace(making.config(), bundle=BundleConfig(weights=which), length=length or LengthConfig())
     folder.mkdir()
     text = yaml.safe_dump(to_document(config))
     (folder / "config.yaml").write_text(text, encoding="utf-8")
@@ -54,7 +58,7 @@ def write_run(folder: Path, making: Any, *, best_step: int | None = 5) -> dict[i
         state = {
             "learner": learner.state_dict(),
             "network": shapes(learner.network),
-            "stopping": {"best_step": best_step},
+            "stopping": {"best_step": best_step, "bad": 1},
         }
         store.save(state, step=step, best_step=best_step)
     return weights
@@ -72,7 +76,8 @@ def test_best_weights_of_a_run_become_a_bundle(tmp_path: Path, making: Any) -> N
     assert all(torch.equal(tensor, expected[name]) for name, tensor in read_weights(packed.folder).items())
     assert (bundle.identity.name, bundle.identity.version, bundle.identity.licence) == ("mine", "3", "MIT")
     provenance: Any = bundle.description["provenance"]
-    assert provenance["steps"] == 5
+    assert (provenance["steps"], provenance["weights"]) == (5, "best")
+    assert "5 optimiser steps: of all the weights that were validated" in (packed.folder / "MODEL_CARD.md").read_text()
     assert provenance["plan"] == {"reasons": ["it fits"]}
     assert provenance["phantoms"] == "some"
     assert provenance["data_sha256"] == RECORD["digest"]
@@ -81,15 +86,52 @@ def test_best_weights_of_a_run_become_a_bundle(tmp_path: Path, making: Any) -> N
     assert provenance["validation"]["cases"][0]["dice"]["WT"] == 0.5
 
 
+@pytest.mark.parametrize(
+    ("which", "best_step", "patience", "epochs", "step"),
+    [
+        ("last", 5, 1, 20, 10),
+        ("best", 5, None, 20, 5),
+        ("best", None, None, 20, 10),  # nothing was validated
+        ("auto", 5, 1, 20, 5),  # it ended early, by its score
+        ("auto", 5, None, 20, 10),  # it was stopped
+        ("auto", 5, 2, 20, 10),  # as well
+        ("auto", 5, 1, 1, 10),  # it went all the way
+    ],
+)
+def test_weights_that_are_asked_for_are_exported(
+    which: str, best_step: int | None, patience: int | None, epochs: int, step: int, tmp_path: Path, making: Any
+) -> None:
+    length = LengthConfig(epochs=epochs, patience=patience)
+    weights = write_run(tmp_path / "run", making, best_step=best_step, which=which, length=length)
+    document = yaml.safe_load((tmp_path / "run" / "config.yaml").read_text(encoding="utf-8"))
+    document["sampling"]["steps_per_epoch"] = 10
+    config = parse(TrainingConfig, document)
+    learner = supervised_learner(config, making.network(config), World())
+    chosen = load_chosen(tmp_path / "run", config, learner)
+    assert chosen.step == step
+    assert chosen.which == ("best" if step == 5 else "last")
+    assert all(torch.equal(tensor, weights[step][name]) for name, tensor in learner.evaluated.state_dict().items())
+
+
+def test_last_weights_are_not_flattered(tmp_path: Path, making: Any) -> None:
+    write_run(tmp_path / "run", making, which="last")
+    packed = export_run(tmp_path / "run", tmp_path / "bundle")
+    provenance: Any = load_bundle(packed.folder, trusted=[packed.sha256]).description["provenance"]
+    assert (provenance["steps"], provenance["weights"], provenance["validation"]["chosen"]) == (10, "last", False)
+    card = (packed.folder / "MODEL_CARD.md").read_text()
+    assert "10 optimiser steps: the weights that the run ended with." in card
+    assert "which flatters them" not in card
+
+
 def test_facts_of_the_last_step_are_those_of_its_validation(tmp_path: Path, making: Any) -> None:
     write_run(tmp_path / "run", making, best_step=None)
-    facts = read_facts(tmp_path / "run", step=10)
+    facts = read_facts(tmp_path / "run", step=10, which="best")
     assert facts.validation[0].dice["WT"] == 0.25
     assert facts.chosen_by_validation
-    assert read_facts(tmp_path / "run", step=7).validation == ()
+    assert read_facts(tmp_path / "run", step=7, which="last").validation == ()
     (tmp_path / "run" / "plan.yaml").unlink()
     (tmp_path / "run" / "metrics.jsonl").unlink()
-    facts = read_facts(tmp_path / "run", step=10)
+    facts = read_facts(tmp_path / "run", step=10, which="last")
     assert (facts.plan, facts.validation) == (None, ())
 
 

@@ -11,6 +11,10 @@ _ORIGINS: Final = {
     "monai": "Imported from a MONAI bundle",
     "ensemble": "An ensemble of other bundles",
 }
+_WEIGHTS: Final[Mapping[Any, str]] = {
+    "last": ": the weights that the run ended with",
+    "best": ": of all the weights that were validated, those with the best score",
+}
 _PHANTOM_WARNING: Final = (
     "**It was trained on synthetic patients (phantoms) only. How it does on patients is unknown; it shows that the "
     "software works, and must not be used to look at patients.**"
@@ -61,7 +65,8 @@ def _origin(provenance: Mapping[str, Any]) -> str:
         head = "| data set | training cases | validation cases | synthetic cases | licence |\n|---|---|---|---|---|"
         lines.append("\n".join([head, *(_data_row(entry) for entry in data)]))
     if provenance.get("steps"):
-        lines.append(f"{provenance['steps']} optimiser steps.")
+        which = _WEIGHTS.get(provenance.get("weights"), "")
+        lines.append(f"{provenance['steps']} optimiser steps{which}.")
     lines += list(provenance.get("notes", ()))
     if provenance.get("members"):
         lines.append(

@@ -12,6 +12,7 @@ import yaml
 
 from tds_core.errors import TrainingError
 from tds_core.training.engine.protocols import CaseDice
+from tds_core.training.export.choosing import BEST
 
 _DATA_NAME: Final = "data.json"
 _PLAN_NAME: Final = "plan.yaml"
@@ -49,6 +50,7 @@ class TrainingFacts:
         datasets: What it was trained on and measured with.
         data_sha256: Hash of all of them and of the split.
         validation: Scores of these weights on validation cases.
+        which: `last`, `best` by validation score, or `None` if nobody knows.
         chosen_by_validation: Whether these weights were chosen among others by those scores.
         plan: What the plan chose, if there was one.
     """
@@ -57,6 +59,7 @@ class TrainingFacts:
     datasets: tuple[DatasetFacts, ...] = ()
     data_sha256: str | None = None
     validation: tuple[CaseDice, ...] = ()
+    which: str | None = None
     chosen_by_validation: bool = False
     plan: Mapping[str, Any] | None = field(default=None)
 
@@ -70,12 +73,13 @@ class TrainingFacts:
         return "none" if not synthetic else "all" if synthetic >= total else "some"
 
 
-def read_facts(folder: Path, *, step: int) -> TrainingFacts:
+def read_facts(folder: Path, *, step: int, which: str) -> TrainingFacts:
     """Return what a run folder says of the weights of one step.
 
     Args:
         folder: Of a run.
         step: Optimiser steps behind the weights.
+        which: `last`, or `best` if they were chosen by their score.
 
     Raises:
         TrainingError: If its record of data cannot be read.
@@ -93,7 +97,8 @@ def read_facts(folder: Path, *, step: int) -> TrainingFacts:
         datasets=datasets,
         data_sha256=digest,
         validation=validations.get(step, ()),
-        chosen_by_validation=len(validations) > 1 and step in validations,
+        which=which,
+        chosen_by_validation=which == BEST and len(validations) > 1,
         plan=_plan(folder / _PLAN_NAME),
     )
 

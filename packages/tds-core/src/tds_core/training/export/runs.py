@@ -11,7 +11,7 @@ from tds_core.bundle import NetworkUse, PostprocessConfig
 from tds_core.errors import ConfigError, TrainingError
 from tds_core.training.config import TrainingConfig, load_config, to_document
 from tds_core.training.distributed import World
-from tds_core.training.engine import load_best
+from tds_core.training.export.choosing import load_chosen
 from tds_core.training.export.facts import TrainingFacts, code_versions, read_facts
 from tds_core.training.export.packing import BundleContent, PackedBundle, pack_bundle
 from tds_core.training.models import build_network, model_facts
@@ -39,7 +39,7 @@ class BundleNaming:
 
 
 def export_run(run: Path, target: Path, *, naming: BundleNaming | None = None) -> PackedBundle:
-    """Return the bundle of a run folder: of the weights with the best validation score, or of the last ones.
+    """Return the bundle of a run folder, of the weights that its configuration asks for in `bundle.weights`.
 
     Args:
         run: A folder of `tds train`.
@@ -63,8 +63,9 @@ def export_run(run: Path, target: Path, *, naming: BundleNaming | None = None) -
         message = f"{run.name!r} is a search over networks, not a model; train and export the network that it found"
         raise ConfigError(message)
     learner = supervised_learner(config, _new_network(config), World())
-    step = load_best(run, learner)
-    return export_bundle(learner.evaluated, config, target, facts=read_facts(run, step=step), naming=naming)
+    chosen = load_chosen(run, config, learner)
+    facts = read_facts(run, step=chosen.step, which=chosen.which)
+    return export_bundle(learner.evaluated, config, target, facts=facts, naming=naming)
 
 
 def export_bundle(
@@ -157,6 +158,7 @@ def _provenance(config: TrainingConfig, facts: TrainingFacts) -> Mapping[str, An
         "data_sha256": facts.data_sha256,
         "phantoms": facts.phantoms,
         "steps": facts.steps,
+        "weights": facts.which,
         "validation": {"chosen": facts.chosen_by_validation, "cases": cases} if cases else None,
         "config": without_paths(config),
         "plan": None if facts.plan is None else dict(facts.plan),
