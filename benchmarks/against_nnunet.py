@@ -162,8 +162,12 @@ def main() -> None:
         )
         file = scratch / "settings.json"
         file.write_text(json.dumps(asdict(settings)))
-        lay_out(data, settings)
-        prepare(settings, file, arguments.only)
+        made_for = json.dumps([str(data), {**asdict(settings), "steps": None}, sorted(arguments.only)])
+        marker = scratch / "prepared-for.json"  # a scratch folder that was given serves again
+        if not marker.exists() or marker.read_text() != made_for:
+            lay_out(data, settings)
+            prepare(settings, file, arguments.only)
+            marker.write_text(made_for)
         runs: dict[str, list[dict[str, Any]]] = {name: [] for name in arguments.only}
         for number in range(arguments.runs):
             for name in arguments.only:
