@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from tds_cli.errors import OutputLost, ReferenceMissing, Stopped, UsageFault
+from tds_cli.errors import OutputLost, ReferenceMissing, Stopped, TrainingStopped, UsageFault
 from tds_cli.exit_codes import ExitCode, describe
 from tds_clinical import errors as clinical
 from tds_core import errors as core
@@ -43,6 +43,12 @@ HERE = Path("somewhere")
         (clinical.ReportError("cannot write"), ExitCode.FAILED),
         (data.MissingDependency("nilearn", "phantom"), ExitCode.FAILED),
         (core.TrainingError("diverged"), ExitCode.FAILED),
+        (core.CheckpointDamaged("all are torn"), ExitCode.FAILED),
+        (core.DiskFull("it stayed full"), ExitCode.FAILED),
+        (core.TrainingOutOfMemory("one patch does not fit"), ExitCode.OUT_OF_MEMORY),
+        (TrainingStopped("stopped after step 3", "SIGTERM"), 143),
+        (TrainingStopped("stopped after step 3", "SIGINT"), 130),
+        (TrainingStopped("stopped after step 3", ""), ExitCode.FAILED),
         (PermissionError(13, "denied"), ExitCode.FAILED),
         (RuntimeError("what"), ExitCode.FAILED),
         (OutputLost("stdout is closed"), ExitCode.FAILED),
@@ -68,6 +74,12 @@ def test_error_has_its_exit_code_and_a_way_out(error: BaseException, exit_code: 
 def test_every_error_that_the_packages_raise_on_purpose_is_expected() -> None:
     roots = (data.DataError, core.CoreError, clinical.ClinicalError)
     assert all(describe(root("something")).code != "unexpected" for root in roots)
+
+
+def test_way_on_for_a_run_is_to_resume_it() -> None:
+    for error in (TrainingStopped("stopped", "SIGTERM"), core.DiskFull("full"), core.TrainingOutOfMemory("no room")):
+        assert "--resume" in describe(error).hint
+        assert "--max-ram" not in describe(error).hint
 
 
 def test_error_without_words_is_told_by_its_type() -> None:

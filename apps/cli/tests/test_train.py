@@ -214,6 +214,28 @@ def test_all_folds_end_in_an_ensemble_and_scores_of_every_case(tds: Tds, recipe:
     assert "The ensemble itself has no scores" in out
 
 
+def test_signal_outside_of_the_steps_says_how_to_go_on_too(
+    tds: Tds, recipe: Path, copied: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def pack(_: Path) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(10)
+
+    monkeypatch.setattr("tds_core.training.run.whole_run.pack_run", pack)
+    before = (copied / "bundle" / "manifest.json").read_bytes()
+    arguments = ("train", recipe, "-o", copied, "--resume", *CACHED, "--set", "inference.mirror=[0]")
+    code, out, err = tds(*arguments, "--json")
+    assert code == 143
+    assert json.loads(out)["error"]["code"] == "training-stopped"
+    assert "stopped while packing the model; what was done before is kept" in err
+    assert "--resume" in err
+    assert (copied / "bundle" / "manifest.json").read_bytes() == before
+    monkeypatch.undo()
+    code, _, _ = tds(*arguments)
+    assert code == 0
+    assert (copied / "bundle" / "manifest.json").read_bytes() != before
+
+
 def test_sigterm_keeps_a_checkpoint_and_says_how_to_go_on(recipe: Path, tmp_path: Path, tds: Tds) -> None:
     long = ("--set", "length.epochs=100000", "--set", "length.validate_every=100000", "--set", "bundle.export=false")
     arguments = ["train", str(recipe), "-o", str(tmp_path / "run"), *CACHED, *long]
