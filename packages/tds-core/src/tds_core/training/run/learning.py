@@ -14,8 +14,9 @@ from tds_core.training.config import TrainingConfig
 from tds_core.training.dints import PairedSource, SearchLearner, split_patients
 from tds_core.training.distributed import World
 from tds_core.training.engine import BatchSource, CacheSource, Learner, StepSettings, SupervisedLearner
+from tds_core.training.export import read_weights
 from tds_core.training.losses import build_loss
-from tds_core.training.models import build_network, check_patch, patch_factors
+from tds_core.training.models import build_network, check_patch, patch_factors, state_without_heads
 from tds_core.training.optimisers import build_optimiser
 from tds_core.training.run.cases import RunCases
 from tds_data.cache import CachedCase
@@ -177,11 +178,13 @@ def _open_patches(
 
 def _begin_from(network: nn.Module, folder: Path) -> None:
     from safetensors import SafetensorError  # noqa: PLC0415  # only a run that begins from weights reads some
-    from safetensors.torch import load_file  # noqa: PLC0415  # as above
 
+    own = network.state_dict()
     try:
-        weights = load_file(folder / WEIGHTS_NAME)
-        network.load_state_dict({name: tensor.float() for name, tensor in weights.items()})
+        weights = read_weights(folder)
+        if state_without_heads(own).keys() == own.keys():  # this run trains no coarser outputs, that one may have
+            weights = state_without_heads(weights)
+        network.load_state_dict(weights)
     except (OSError, SafetensorError) as error:
         message = f"network.weights: there is no bundle with readable weights at {str(folder)!r}"
         raise ConfigError(message) from error

@@ -62,6 +62,7 @@ def train_prepared(
         learner = make_learner(config, world)
         stop = stack.enter_context(StopRequest())
         parts = RunParts(
+            identity={"data": prepared.digest},
             learner=learner,
             source=source,
             validator=SlidingWindowValidator(
