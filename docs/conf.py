@@ -40,6 +40,7 @@ nitpick_ignore = [
     # Sphinx cuts the type of a value, `tuple[float, float] | None`, at its comma.
     ("py:class", "tuple[float"),
     ("py:class", "tuple[int"),
+    ("py:class", "dict[bool"),
     ("py:class", "tuple[~tds_core.description.Member"),
 ]
 nitpick_ignore_regex = [
