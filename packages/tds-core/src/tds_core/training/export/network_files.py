@@ -7,8 +7,11 @@ graph where they are halves, so that torch and OpenVINO read the same numbers fr
 
 import hashlib
 import json
+import logging
 import math
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
@@ -149,16 +152,17 @@ def export_graph(network: nn.Module, spec: GraphSpec | None = None) -> onnx.Mode
     free = torch.export.Dim.STATIC if spec.fixed else torch.export.Dim.DYNAMIC
     fixed = torch.export.Dim.STATIC
     try:
-        program = torch.onnx.export(
-            network,
-            (torch.zeros(1, spec.channels, *spec.example),),
-            input_names=["image"],
-            output_names=["logits"],
-            dynamic_shapes=({0: fixed, 1: fixed, 2: free, 3: free, 4: free},),
-            opset_version=_OPSET,
-            dynamo=True,
-            verbose=False,
-        )
+        with _without_hints():
+            program = torch.onnx.export(
+                network,
+                (torch.zeros(1, spec.channels, *spec.example),),
+                input_names=["image"],
+                output_names=["logits"],
+                dynamic_shapes=({0: fixed, 1: fixed, 2: free, 3: free, 4: free},),
+                opset_version=_OPSET,
+                dynamo=True,
+                verbose=False,
+            )
     except (torch.onnx.errors.OnnxExporterError, RuntimeError, ValueError) as error:
         message = f"torch cannot export {type(network).__name__} to ONNX: {str(error).strip().splitlines()[0]}"
         raise TrainingError(message) from error
@@ -168,6 +172,18 @@ def export_graph(network: nn.Module, spec: GraphSpec | None = None) -> onnx.Mode
     graph: onnx.ModelProto = program.model_proto
     _strip_origin(graph)
     return graph
+
+
+@contextmanager
+def _without_hints() -> Iterator[None]:
+    """Keep torch's exporter from telling on stderr which libraries, unneeded here, it would know more operators with."""
+    logger = logging.getLogger("torch.onnx._internal.exporter._registration")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def point_at_weights(graph: onnx.ModelProto, weights: Path) -> None:
