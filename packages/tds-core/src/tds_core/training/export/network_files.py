@@ -176,7 +176,7 @@ def export_graph(network: nn.Module, spec: GraphSpec | None = None) -> onnx.Mode
 
 @contextmanager
 def _without_hints() -> Iterator[None]:
-    """Keep torch's exporter from telling on stderr which libraries, unneeded here, it would know more operators with."""
+    """Keep torch's exporter from telling on stderr which libraries would bring it operators that nothing here uses."""
     logger = logging.getLogger("torch.onnx._internal.exporter._registration")
     level = logger.level
     logger.setLevel(logging.ERROR)
