@@ -40,7 +40,8 @@ def test_is_the_network_of_the_default_bundles_training(
 
 def test_defaults_take_the_weights_of_the_default_bundle(bundle: Bundle) -> None:
     network = build_network(NetworkConfig(), in_channels=4, out_channels=3, patch=(64, 64, 64))
-    network.load_state_dict(load_file(bundle.folder / WEIGHTS_NAME))
+    taken = network.load_state_dict(load_file(bundle.folder / WEIGHTS_NAME))
+    assert (taken.missing_keys, taken.unexpected_keys) == ([], [])
 
 
 def test_dropout_acts_in_training_alone_with_and_without_deep_supervision() -> None:
