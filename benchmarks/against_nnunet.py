@@ -131,8 +131,8 @@ def summarise(runs: dict[str, list[dict[str, Any]]]) -> dict[str, dict[str, Any]
     return results
 
 
-def main() -> None:
-    """Prepare, measure and tell."""
+def read_arguments() -> argparse.Namespace:
+    """Return what the command line says."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("data", type=Path, nargs="?", help="patients; phantoms by default")
     parser.add_argument("--validation", nargs="+", default=list(VALIDATION), help="patients that are only scored")
@@ -147,7 +147,31 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=sorted(TRAIN), default=list(TRAIN))
     parser.add_argument("--scratch", type=Path, help="folder for what is prepared; a temporary one by default")
     parser.add_argument("-o", "--output", type=Path, help="artefact to write")
-    arguments = parser.parse_args()
+    return parser.parse_args()
+
+
+def say(results: dict[str, dict[str, Any]], steps: int) -> dict[str, dict[str, float]]:
+    """Print the table and return ours beside nnU-Net."""
+    print(f"{'':10}{'steps/s':>9}{'CPU s/step':>12}{'peak MiB':>10}  Dice after {steps} steps")
+    for name, result in results.items():
+        dice = "  ".join(f"{region} {value:.3f}" for region, value in result["dice"].items())
+        print(
+            f"{name:10}{result['steps_per_s']:>9.3f}{result['cpu_s_per_step']:>12.2f}{result['peak_mib']:>10}  {dice}"
+        )
+    comparison: dict[str, dict[str, float]] = {}
+    if "nnunet" in results:
+        for name in results:
+            if name != "nnunet":
+                speed = results[name]["steps_per_s"] / results["nnunet"]["steps_per_s"]
+                memory = results[name]["peak_mib"] / results["nnunet"]["peak_mib"]
+                comparison[name] = {"speed_ratio": round(speed, 2), "memory_ratio": round(memory, 2)}
+                print(f"{name}: {speed:.2f} times the steps of nnU-Net in {memory:.2f} times its memory")
+    return comparison
+
+
+def main() -> None:
+    """Prepare, measure and tell."""
+    arguments = read_arguments()
     with scratch_folder(arguments.scratch) as scratch:
         data = arguments.data or phantoms(scratch / "data", 6)
         settings = Settings(
@@ -174,20 +198,7 @@ def main() -> None:
                 runs[name].append(one_run(name, settings, file, arguments.threads))
                 print(f"run {number + 1}: {name} {runs[name][-1]}", file=sys.stderr)
     results = summarise(runs)
-    print(f"{'':10}{'steps/s':>9}{'CPU s/step':>12}{'peak MiB':>10}  Dice after {settings.steps} steps")
-    for name, result in results.items():
-        dice = "  ".join(f"{region} {value:.3f}" for region, value in result["dice"].items())
-        print(
-            f"{name:10}{result['steps_per_s']:>9.3f}{result['cpu_s_per_step']:>12.2f}{result['peak_mib']:>10}  {dice}"
-        )
-    comparison = {}
-    if "nnunet" in results:
-        for name in results:
-            if name != "nnunet":
-                speed = results[name]["steps_per_s"] / results["nnunet"]["steps_per_s"]
-                memory = results[name]["peak_mib"] / results["nnunet"]["peak_mib"]
-                comparison[name] = {"speed_ratio": round(speed, 2), "memory_ratio": round(memory, 2)}
-                print(f"{name}: {speed:.2f} times the steps of nnU-Net in {memory:.2f} times its memory")
+    comparison = say(results, settings.steps)
     if arguments.output:
         document = {
             "phantom": arguments.data is None,
