@@ -6,28 +6,38 @@ The errors are here; `tds_clinical.dicom` reads studies, `tds_clinical.reports` 
 
 from tds_clinical.errors import (
     AmbiguousSeries,
+    ArchiveNotReadable,
+    ClinicalDependency,
     ClinicalError,
     DicomReadError,
     DicomWriteError,
     FolderNotReadable,
+    FollowUpError,
     GeometryNotSupported,
     IncompleteSeries,
     MixedPatients,
     NoImages,
+    PushFailed,
     ReportError,
+    ResultsDisagree,
     SeriesNotFound,
 )
 
 __all__ = [
     "AmbiguousSeries",
+    "ArchiveNotReadable",
+    "ClinicalDependency",
     "ClinicalError",
     "DicomReadError",
     "DicomWriteError",
     "FolderNotReadable",
+    "FollowUpError",
     "GeometryNotSupported",
     "IncompleteSeries",
     "MixedPatients",
     "NoImages",
+    "PushFailed",
     "ReportError",
+    "ResultsDisagree",
     "SeriesNotFound",
 ]

@@ -12,6 +12,11 @@
     ├── AmbiguousSeries (ValueError)       two series claim one sequence
     ├── IncompleteSeries (ValueError)      slices are missing
     ├── GeometryNotSupported (ValueError)  a series cannot become one regular volume
+    ├── ArchiveNotReadable (ValueError)    an archive is damaged, or unsafe to unpack
+    ├── ResultsDisagree (ValueError)       mask, report and images are not about the same thing
+    ├── PushFailed (OSError)               a server did not take what was sent
+    ├── FollowUpError (ValueError)         time points cannot be compared
+    ├── ClinicalDependency (ImportError)   an extra is not installed
     └── ReportError (ValueError)           a report could not be made
 
 Messages say what was wrong, the value seen and what to do. They name files without their folders and series by their
@@ -160,3 +165,47 @@ class GeometryNotSupported(ClinicalError, ValueError):
 
 class ReportError(ClinicalError, ValueError):
     """A report could not be made from what was given."""
+
+
+class ArchiveNotReadable(ClinicalError, ValueError):
+    """An archive is damaged, or holds what is not safe to unpack.
+
+    Attributes:
+        path: The archive; the message shows its name only.
+    """
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(f"cannot read the archive {path.name!r}: {reason}")
+        self.path = path
+
+
+class ResultsDisagree(ClinicalError, ValueError):
+    """Mask, report and images are not about the same thing, so nothing was written."""
+
+
+class PushFailed(ClinicalError, OSError):
+    """A server did not take what was sent to it.
+
+    Attributes:
+        status: Its HTTP status, `None` if there was no answer.
+    """
+
+    def __init__(self, reason: str, *, status: int | None = None) -> None:
+        super().__init__(reason)
+        self.status = status
+
+
+class FollowUpError(ClinicalError, ValueError):
+    """Time points cannot be compared."""
+
+
+class ClinicalDependency(ClinicalError, ImportError):
+    """An extra is not installed.
+
+    Attributes:
+        extra: Its name.
+    """
+
+    def __init__(self, package: str, extra: str) -> None:
+        super().__init__(f"{package} is not installed; install tds-clinical[{extra}]")
+        self.extra = extra

@@ -15,7 +15,7 @@ from tds_data.vocabulary import REGIONS, Modality, Region
 _T = TypeVar("_T")
 _POINT_AXES: Final = 3
 
-SCHEMA_VERSION: Final = "1.1"
+SCHEMA_VERSION: Final = "1.2"
 """Version of the JSON form; the major number changes when a reader of the old form would break."""
 
 RESEARCH_USE_NOTICE: Final = "Research use only. Not a medical device. Not reviewed by a physician."
@@ -23,6 +23,9 @@ RESEARCH_USE_NOTICE: Final = "Research use only. Not a medical device. Not revie
 
 Point = tuple[float, float, float]
 """A place in RAS+ millimetres."""
+
+Interval = tuple[float, float]
+"""The lower and the upper end of what a number may be."""
 
 
 class ReportFormatError(DataError, ValueError):
@@ -86,6 +89,8 @@ class Lesion:
         bounding_box_mm: Opposite corners of the axis-aligned RAS box around the lesion's voxels, millimetres.
         longest_diameter_mm: Largest distance between two voxel centres of the lesion, millimetres, in 3D.
         volume_ml: Millilitres of each region inside the lesion.
+        volume_interval_ml: Interval of each volume, millilitres, by `LesionReport.interval_method`; `None` if there
+            is none.
     """
 
     number: int
@@ -93,6 +98,7 @@ class Lesion:
     bounding_box_mm: tuple[Point, Point]
     longest_diameter_mm: float
     volume_ml: Mapping[Region, float]
+    volume_interval_ml: Mapping[Region, Interval] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +115,8 @@ class LesionReport:
         timings_s: Seconds spent in each named stage.
         dice: Dice of each region against a reference mask; only when one was given, else `None`.
         phantom: Whether the study is synthetic; its scores are never shown as patient scores.
+        volume_interval_ml: Interval of each of `volume_ml`, millilitres; `None` if there is none.
+        interval_method: How the intervals of the volumes were made; `None` if there are none.
         notice: The research-use notice.
         schema_version: Version of the JSON form.
     """
@@ -122,6 +130,8 @@ class LesionReport:
     timings_s: Mapping[str, float] = field(default_factory=dict)
     dice: Mapping[Region, float] | None = None
     phantom: bool = False
+    volume_interval_ml: Mapping[Region, Interval] | None = None
+    interval_method: str | None = None
     notice: str = RESEARCH_USE_NOTICE
     schema_version: str = SCHEMA_VERSION
 
@@ -155,6 +165,8 @@ class LesionReport:
                 timings_s={stage: _number(seconds) for stage, seconds in _field(document, "timings_s", dict).items()},
                 dice=None if dice is None else _by_region(dice),
                 phantom=_field(document, "phantom", bool),
+                volume_interval_ml=_intervals(document.get("volume_interval_ml")),
+                interval_method=_optional_text(document, "interval_method"),
                 notice=_field(document, "notice", str),
                 schema_version=version,
             )
@@ -241,4 +253,22 @@ def _lesion(entry: Mapping[str, Any]) -> Lesion:
         bounding_box_mm=(_point(low), _point(high)),
         longest_diameter_mm=_number(entry["longest_diameter_mm"]),
         volume_ml=_by_region(entry["volume_ml"]),
+        volume_interval_ml=_intervals(entry.get("volume_interval_ml")),
     )
+
+
+def _intervals(entry: object) -> dict[Region, Interval] | None:
+    if entry is None:
+        return None
+    if not isinstance(entry, Mapping):
+        message = "intervals are an object with one pair of numbers for each region"
+        raise TypeError(message)
+    found = {}
+    for region in REGIONS:
+        low, high = entry[region.value]
+        found[region] = (_number(low), _number(high))
+    return found
+
+
+def _optional_text(entry: Mapping[str, Any], key: str) -> str | None:
+    return None if entry.get(key) is None else _field(entry, key, str)

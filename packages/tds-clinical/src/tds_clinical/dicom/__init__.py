@@ -3,6 +3,7 @@
 from tds_clinical.dicom.identify import SequenceGuess, identify_sequence
 from tds_clinical.dicom.notes import reading_notes
 from tds_clinical.dicom.series import FolderScan, SeriesFiles, SliceFile, read_series_headers, scan_folder
+from tds_clinical.dicom.source import SourceFrame, SourceSeries, read_source
 from tds_clinical.dicom.study import (
     DicomSequences,
     DicomStudy,
@@ -21,11 +22,14 @@ __all__ = [
     "SequenceGuess",
     "SeriesFiles",
     "SliceFile",
+    "SourceFrame",
+    "SourceSeries",
     "identify_sequence",
     "looks_like_dicom",
     "read_sequences",
     "read_series",
     "read_series_headers",
+    "read_source",
     "read_study",
     "reading_notes",
     "scan_folder",

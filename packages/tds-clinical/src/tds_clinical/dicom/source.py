@@ -1,0 +1,90 @@
+"""The images that results are made from and refer to."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pydicom
+from numpy.typing import NDArray
+from pydicom.dataset import Dataset, FileDataset
+
+from tds_clinical.dicom._planes import places, ras_from_voxel
+from tds_clinical.dicom._tags import text
+from tds_clinical.dicom.series import SeriesFiles
+from tds_clinical.errors import DicomReadError
+from tds_data.volume import Volume
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceFrame:
+    """Which stored picture one slice of a volume is.
+
+    Attributes:
+        instance: Index of its header in `SourceSeries.headers`.
+        frame: Frame number, counted from 1, in a multi-frame image; `None` in a single-frame one.
+    """
+
+    instance: int
+    frame: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class SourceSeries:
+    """A series as results refer to it.
+
+    Attributes:
+        shape: Voxels along x, y, z of the volume that was read of it: columns, rows, slices.
+        ras_from_voxel: Its affine, shape (4, 4), RAS+ millimetres.
+        headers: Whole headers, without pixels, of its files.
+        frames: For each slice along z the stored picture that it is; `None` if the volume was resampled, or its slices
+            are no frames of their own (a mosaic), so that results can refer to whole images only.
+    """
+
+    shape: tuple[int, int, int]
+    ras_from_voxel: NDArray[np.float64]
+    headers: tuple[Dataset, ...]
+    frames: tuple[SourceFrame, ...] | None
+
+    @property
+    def header(self) -> Dataset:
+        """Header of one of the files, for what all of them share: patient, study, frame of reference."""
+        return self.headers[0]
+
+    @property
+    def frame_of_reference_uid(self) -> str:
+        """UID of the coordinate system, empty if the files name none."""
+        return text(self.header, "FrameOfReferenceUID")
+
+    def is_grid_of(self, volume: Volume) -> bool:
+        """Tell whether a volume lies on this series' voxels.
+
+        Args:
+            volume: A mask or an image.
+        """
+        return Volume(np.broadcast_to(np.uint8(0), self.shape), self.ras_from_voxel).same_grid(volume)
+
+
+def read_source(series: SeriesFiles) -> SourceSeries:
+    """Return a series as results refer to it, on the grid that `read_series` reads it on.
+
+    Args:
+        series: The series.
+
+    Raises:
+        ClinicalError: As `read_series`.
+    """
+    planes = [group[0] for group in places(series)]
+    first = planes[0]
+    return SourceSeries(
+        shape=(first.shape[1], first.shape[0], len(planes)),
+        ras_from_voxel=ras_from_voxel(series, planes),
+        headers=tuple(_whole_header(plane.file.path) for plane in planes),
+        frames=tuple(SourceFrame(instance=index) for index in range(len(planes))),
+    )
+
+
+def _whole_header(path: Path) -> FileDataset:
+    try:
+        return pydicom.dcmread(path, stop_before_pixels=True)
+    except Exception as error:  # damaged files fail in pydicom in many ways
+        raise DicomReadError(path, f"the DICOM header is damaged ({type(error).__name__})") from error

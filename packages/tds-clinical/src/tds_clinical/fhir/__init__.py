@@ -1,0 +1,1 @@
+"""Results as FHIR resources, and to a server."""

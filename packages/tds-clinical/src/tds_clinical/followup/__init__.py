@@ -1,0 +1,1 @@
+"""What changed between time points of one patient."""
