@@ -185,6 +185,14 @@ def tests(session: nox.Session, package: Package) -> None:
     _pytest(session, *(session.posargs or coverage), str(package.folder / "tests"), env=data)
 
 
+@nox.session(default=False)
+@each_package
+def exhaustive(session: nox.Session, package: Package) -> None:
+    """One package's properties over thousands of generated cases, which take many minutes; not among the checks."""
+    _sync_packages(session, [package], _test_group(package))
+    _pytest(session, "-m", "exhaustive", *session.posargs, str(package.folder / "tests"))
+
+
 @nox.session(reuse_venv=False)
 @each_package
 def isolation(session: nox.Session, package: Package) -> None:
