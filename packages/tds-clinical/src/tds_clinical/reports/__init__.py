@@ -5,7 +5,16 @@ Jinja2, and both say "research use only" and mark phantoms.
 """
 
 from tds_clinical.reports.html import render_html, write_html
+from tds_clinical.reports.options import LanguageCode, ReportOptions
 from tds_clinical.reports.overlay import overlay_image, write_overlay
 from tds_clinical.reports.paint import LABEL_COLOURS
 
-__all__ = ["LABEL_COLOURS", "overlay_image", "render_html", "write_html", "write_overlay"]
+__all__ = [
+    "LABEL_COLOURS",
+    "LanguageCode",
+    "ReportOptions",
+    "overlay_image",
+    "render_html",
+    "write_html",
+    "write_overlay",
+]
