@@ -21,6 +21,7 @@ from tds_data import (
 )
 
 VOLUMES = {Region.WT: 3.5, Region.TC: 2.0, Region.ET: 0.5}
+INTERVALS = {Region.WT: (3.0, 4.0), Region.TC: (1.5, 2.5), Region.ET: (0.0, 0.75)}
 
 
 @pytest.fixture(scope="session")
@@ -38,6 +39,7 @@ def report() -> LesionReport:
         bounding_box_mm=((-20.0, 0.0, 20.0), (0.0, 9.0, 40.0)),
         longest_diameter_mm=22.4,
         volume_ml=VOLUMES,
+        volume_interval_ml=INTERVALS,
     )
     model = ModelIdentity(name="m", version="1.0.0", sha256="0" * 64, architecture="SegResNet", licence="MIT")
     flag = QualityFlag(code="MISSING-SEQUENCE", severity=Severity.WARNING, message="t1 is missing", value="t1")
@@ -49,6 +51,8 @@ def report() -> LesionReport:
         quality=(flag,),
         model=model,
         timings_s={"infer": 2.0},
+        volume_interval_ml=INTERVALS,
+        interval_method="by hand",
         dice={Region.WT: 0.9, Region.TC: 0.8, Region.ET: 0.0},
     )
 

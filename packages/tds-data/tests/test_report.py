@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from types import MappingProxyType
 
 import numpy as np
@@ -83,6 +84,7 @@ def test_numpy_numbers_and_frozen_mappings_become_plain() -> None:
         "bounding_box_mm": [[0, 0, 0], [1, 1, 1]],
         "longest_diameter_mm": 0.5,
         "volume_ml": {"WT": 2},
+        "volume_interval_ml": None,
     }
     assert '"number": 1,' in text
 
@@ -156,3 +158,24 @@ def test_documents_of_another_kind_are_refused(change: dict[str, object]) -> Non
 def test_documents_of_another_version_are_refused(document: object) -> None:
     with pytest.raises(ReportFormatError, match="version"):
         LesionReport.from_dict(document)
+
+
+def test_intervals_come_back_as_they_were() -> None:
+    ends = {Region.WT: (3.0, 4.0), Region.TC: (1.5, 2.5), Region.ET: (0.0, 0.75)}
+    report = replace(EMPTY, volume_interval_ml=ends, interval_method="by hand")
+    read = LesionReport.from_dict(json.loads(json.dumps(report.to_dict())))
+    assert read.volume_interval_ml == ends
+    assert read.interval_method == "by hand"
+
+
+def test_reports_from_before_intervals_are_read_without_them() -> None:
+    document = EMPTY.to_dict()
+    for name in ("volume_interval_ml", "interval_method"):
+        del document[name]
+    assert LesionReport.from_dict(document).volume_interval_ml is None
+
+
+@pytest.mark.parametrize("broken", [3, [], {"WT": [1, 2]}, {"WT": [1], "TC": [1, 2], "ET": [1, 2]}, {"WT": "ab"}])
+def test_intervals_that_are_none_are_refused(broken: object) -> None:
+    with pytest.raises(ReportFormatError, match="not a lesion report"):
+        LesionReport.from_dict({**EMPTY.to_dict(), "volume_interval_ml": broken})

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from tds_core.bundle import Bundle, load_bundle
 from tds_core.engine import Engine, Ensemble, open_model
 from tds_core.errors import BundleIncompatible
-from tds_core.lesions import drop_small_lesions, find_lesions, region_volumes_ml
+from tds_core.intervals import Bounds, band, measured_again, paint_bounds
+from tds_core.lesions import drop_small_lesions
 from tds_core.memory import check_memory
 from tds_core.metrics import region_dice
 from tds_core.prediction import coarse_labels, predict
@@ -56,6 +57,7 @@ class Segmentation:
         case: The case that was segmented.
         mask: Uint8 labels 0 to 3 on the case's own grid.
         report: Lesions, volumes, quality flags, model identity and timings.
+        bounds: The masks at a higher and at a lower threshold, which the report's intervals come from.
         probabilities: Float32 array of shape (x, y, z) on the mask's grid for each region, before small lesions are
             dropped; `None` unless they were asked for.
     """
@@ -63,6 +65,7 @@ class Segmentation:
     case: Case
     mask: Volume
     report: LesionReport
+    bounds: Bounds
     probabilities: Mapping[str, NDArray[np.float32]] | None = None
 
 
@@ -120,12 +123,11 @@ def segment(
         probabilities = predict(engine, prepared.tensor, bundle.postprocess.mirror, use=bundle.use)
     with watch.stage("restore"):
         kept: dict[str, NDArray[np.float32]] | None = {} if options.keep_probabilities else None
-        labels = _labels(probabilities, prepared, bundle, kept)
-        mask = Volume(labels, case.grid.ras_from_voxel)
+        mask, bounds = _masks(probabilities, prepared, bundle, kept)
     with watch.stage("measure"):
-        report = _report(case, mask, flags, bundle, phantom=options.phantom)
+        report = measured_again(_report(case, mask, flags, bundle, phantom=options.phantom), mask, bounds)
     report = replace(report, timings_s=watch.seconds)
-    return Segmentation(case=case, mask=mask, report=report, probabilities=kept)
+    return Segmentation(case=case, mask=mask, report=report, bounds=bounds, probabilities=kept)
 
 
 def _refuse_other_tasks(bundle: Bundle) -> None:
@@ -153,25 +155,29 @@ def _sequence_flags(case: Case, bundle: Bundle) -> tuple[QualityFlag, ...]:
     return (QualityFlag(code="UNRELIABLE-SEQUENCES", severity=Severity.WARNING, message=message, value=value),)
 
 
-def _labels(
+def _masks(
     probabilities: NDArray[np.float32],
     prepared: Prepared,
     bundle: Bundle,
     kept: dict[str, NDArray[np.float32]] | None,
-) -> NDArray[np.uint8]:
-    """Return the mask on the study's own grid, and put the probabilities there into `kept`, if it is given."""
+) -> tuple[Volume, Bounds]:
+    """Return the mask on the study's own grid and those around it, and put the probabilities there into `kept`."""
     if not np.isfinite(probabilities).all():
         message = "the network's output is not finite, so there is no mask; check the images for extreme values"
         raise VoxelError(message)
     task, thresholds = bundle.use.task, bundle.postprocess.thresholds
-    masks = {}
+    masks, sure, possible = {}, {}, {}
     for region, coarse in zip(task.regions, probabilities, strict=True):
         restored = restore(coarse, prepared)
+        lower, upper = band(thresholds[region])
         masks[region] = restored >= thresholds[region]
+        sure[region], possible[region] = restored >= upper, restored >= lower
         if kept is not None:
             kept[region] = restored
-    labels = paint_regions(masks, task)
-    return drop_small_lesions(labels, bundle.postprocess.min_lesion_ml / prepared.grid.voxel_volume_ml)
+    grid = prepared.grid
+    labels = drop_small_lesions(paint_regions(masks, task), bundle.postprocess.min_lesion_ml / grid.voxel_volume_ml)
+    mask = Volume(labels, grid.ras_from_voxel)
+    return mask, paint_bounds(sure, possible, mask, task)
 
 
 def _report(case: Case, mask: Volume, flags: tuple[QualityFlag, ...], bundle: Bundle, *, phantom: bool) -> LesionReport:
@@ -179,8 +185,8 @@ def _report(case: Case, mask: Volume, flags: tuple[QualityFlag, ...], bundle: Bu
     return LesionReport(
         case=case.name,
         modalities=case.modalities,
-        lesions=find_lesions(mask),
-        volume_ml=region_volumes_ml(mask.voxels, mask.voxel_volume_ml),
+        lesions=(),
+        volume_ml={},
         quality=flags,
         model=bundle.identity,
         dice=dice,

@@ -24,16 +24,33 @@ def find_lesions(mask: Volume) -> tuple[Lesion, ...]:
     Args:
         mask: Labels 0 to 3.
     """
+    components, order, boxes = _components(mask)
+    return tuple(
+        _measure(number, int(component), components, mask, boxes[component])
+        for number, component in enumerate(order, start=1)
+    )
+
+
+def map_lesions(mask: Volume) -> NDArray[np.uint32]:
+    """Return the number of the lesion that each voxel belongs to, as `find_lesions` counts them; 0 outside.
+
+    Args:
+        mask: Labels 0 to 3.
+    """
+    components, order, _ = _components(mask)
+    numbers = np.zeros(len(order) + 1, np.uint32)
+    numbers[order] = np.arange(1, len(order) + 1)
+    return np.asarray(numbers[components])
+
+
+def _components(mask: Volume) -> tuple[NDArray[np.generic], NDArray[np.int64], NDArray[np.int64]]:
+    """Return the connected components, their numbers from the largest to the smallest, and their boxes."""
     labels = np.ascontiguousarray(mask.voxels, dtype=np.uint8)
     components = cc3d.connected_components((labels > 0).astype(np.uint8), connectivity=_CONNECTIVITY)
     statistics = cc3d.statistics(components, no_slice_conversion=True)
     sizes = np.asarray(statistics["voxel_counts"], dtype=np.int64)[1:]
     order = np.argsort(-sizes, kind="stable") + 1
-    boxes = np.asarray(statistics["bounding_boxes"], dtype=np.int64)
-    return tuple(
-        _measure(number, int(component), components, mask, boxes[component])
-        for number, component in enumerate(order, start=1)
-    )
+    return components, order, np.asarray(statistics["bounding_boxes"], dtype=np.int64)
 
 
 def drop_small_lesions(labels: NDArray[np.uint8], min_voxels: float) -> NDArray[np.uint8]:
