@@ -1,14 +1,39 @@
-"""The longest diameter of a lesion in a slice and the longest one at right angles to it."""
+"""The longest diameter of a lesion in a slice and the longest one at right angles to it.
+
+RECIST 1.1 (Eisenhauer et al. 2009, Eur J Cancer 45, 228-247) takes the longest diameter in the plane of the slices,
+and RANO 2.0 (Wen et al. 2023, J Clin Oncol 41, 5187-5199) the maximal perpendicular diameters on one axial slice. So
+the slice is the one with the longest line, and the perpendicular one lies in the same slice; among equal ones counts
+the longest perpendicular.
+
+- Lines end on the outline halfway between voxels inside and outside (see `outline`), so they are as long as what a
+  reader marks from edge to edge.
+- The longest line joins the two points of the outline that lie furthest apart; where a shape is concave it may leave
+  it in between. The perpendicular one is a chord: it stays inside the outline from end to end, and need not cross
+  the longest one.
+- What a slice shows of a lesion may be several pieces; a line never joins two of them.
+- Holes do not interrupt a chord, and neither does the necrotic core where enhancing tumour is measured: a rim is
+  measured from outer edge to outer edge.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
+from tds_clinical.errors import ResultsDisagree
+from tds_clinical.measurement.chords import Line, longest_chord, longest_lines
+from tds_clinical.measurement.outline import split_pieces
 from tds_data.report import LesionReport, Point
-from tds_data.vocabulary import Region
+from tds_data.vocabulary import REGION_LABELS, REGIONS, Region
 from tds_data.volume import Volume
+
+_AXES: Final = 3
+_EQUAL_MM: Final = 1e-6
+_DIRECTIONS: Final = 8
+_PASSABLE: Final = {Region.WT: Region.WT, Region.TC: Region.TC, Region.ET: Region.TC}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,5 +85,125 @@ def measure_lesions(
         lesions: Number of the lesion of each voxel, from `map_lesions`.
         report: What was found.
         axis: Axis of the array along which slices are counted; the one nearest to head to foot if `None`.
+
+    Raises:
+        ResultsDisagree: If the map has another shape than the mask, or lacks a lesion of the report.
+        ValueError: If the array has no such axis.
     """
-    raise NotImplementedError
+    if lesions.shape != mask.shape:
+        message = f"the map of lesions has {lesions.shape} voxels and the mask {mask.shape}; make it from this mask"
+        raise ResultsDisagree(message)
+    along = head_foot_axis(mask.ras_from_voxel) if axis is None else axis
+    if along not in range(_AXES):
+        message = f"slices are counted along axis 0, 1 or 2 of the array; {along} was given"
+        raise ValueError(message)
+    boxes = ndimage.find_objects(lesions)
+    found = []
+    for lesion in report.lesions:
+        box = boxes[lesion.number - 1] if 0 < lesion.number <= len(boxes) else None
+        if box is None:
+            message = f"lesion {lesion.number} of the report is not on the map of lesions; make it from this report"
+            raise ResultsDisagree(message)
+        labels = np.where(lesions[box] == lesion.number, mask.voxels[box], 0)
+        place = _Place(affine=mask.ras_from_voxel, start=tuple(part.start for part in box), axis=along)
+        found.append(LesionMeasurement(lesion=lesion.number, diameters=_measure(labels, place)))
+    return tuple(found)
+
+
+def head_foot_axis(ras_from_voxel: NDArray[np.float64]) -> int:
+    """Return the axis of an array that runs nearest to head to foot.
+
+    Args:
+        ras_from_voxel: Affine of shape (4, 4).
+    """
+    directions = ras_from_voxel[:3, :3] / np.linalg.norm(ras_from_voxel[:3, :3], axis=0)
+    return int(np.abs(directions[2]).argmax())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Place:
+    """Where a box of voxels lies, and how it is cut into slices."""
+
+    affine: NDArray[np.float64]
+    start: tuple[int, ...]
+    axis: int
+
+    @property
+    def plane(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Two orthonormal directions in the slice (3, 2), and the matrix (2, 2) that brings pixels to them."""
+        others = [axis for axis in range(_AXES) if axis != self.axis]
+        basis, from_pixels = np.linalg.qr(self.affine[:3, others])
+        return basis, from_pixels
+
+    def origin_mm(self, slice_index: int) -> NDArray[np.float64]:
+        """RAS+ millimetres of the first pixel of a slice of the box."""
+        corner = np.array(self.start, float)
+        corner[self.axis] += slice_index
+        return np.asarray(self.affine[:3, :3] @ corner + self.affine[:3, 3])
+
+
+def _measure(labels: NDArray[np.generic], place: _Place) -> dict[Region, Diameters]:
+    slices = np.moveaxis(labels, place.axis, 0)
+    members = {region: np.isin(slices, list(REGION_LABELS[region])) for region in REGIONS}
+    return {
+        region: _measure_region(members[region], members[_PASSABLE[region]], place)
+        for region in REGIONS
+        if members[region].any()
+    }
+
+
+def _measure_region(region: NDArray[np.bool_], passable: NDArray[np.bool_], place: _Place) -> Diameters:
+    basis, from_pixels = place.plane
+    bounds = _longest_possible_mm(region, from_pixels)
+    best: tuple[float, float, Line, Line, int] | None = None
+    for index in np.argsort(-bounds, kind="stable"):
+        if best is not None and bounds[index] < best[0] - _EQUAL_MM:
+            break
+        for piece in split_pieces(region[index], passable[index]):
+            sides, body = piece.region @ from_pixels.T, piece.body @ from_pixels.T
+            for line in longest_lines(sides):
+                length = float(np.linalg.norm(line[1] - line[0]))
+                if best is not None and length < best[0] - _EQUAL_MM:
+                    break
+                across = np.array([line[0, 1] - line[1, 1], line[1, 0] - line[0, 0]]) / length
+                chord = longest_chord(sides, body, across)
+                width = float(np.linalg.norm(chord[1] - chord[0]))
+                if best is None or length > best[0] + _EQUAL_MM or width > best[1] + _EQUAL_MM:
+                    best = (length, width, line, chord, int(index))
+    if best is None:
+        message = "a region without voxels has no diameters"
+        raise ValueError(message)
+    length, width, line, chord, index = best
+    origin = place.origin_mm(index)
+    return Diameters(
+        longest_mm=length,
+        perpendicular_mm=width,
+        longest_ends_mm=_ends(line, basis, origin),
+        perpendicular_ends_mm=_ends(chord, basis, origin),
+        axis=place.axis,
+        slice_index=place.start[place.axis] + index,
+    )
+
+
+def _longest_possible_mm(region: NDArray[np.bool_], from_pixels: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return an upper bound of the longest line in each slice, millimetres; 0 in empty ones.
+
+    No line is longer than the shape's extent along a direction close to it, divided by the cosine between them.
+    """
+    angles = np.arange(_DIRECTIONS) * np.pi / _DIRECTIONS
+    steps = np.stack([np.cos(angles), np.sin(angles)], axis=1) @ from_pixels  # mm along each direction for one pixel
+    filled = region.any(axis=2)
+    ends = np.stack([region.argmax(axis=2), region.shape[2] - 1 - region[:, :, ::-1].argmax(axis=2)])
+    rows = np.arange(region.shape[1])
+    longest = np.zeros(region.shape[0])
+    for first, second in steps:
+        reach = first * rows + second * ends
+        high = np.where(filled, reach, -np.inf).max(axis=(0, 2))
+        low = np.where(filled, reach, np.inf).min(axis=(0, 2))
+        longest = np.maximum(longest, np.where(filled.any(axis=1), high - low + max(abs(first), abs(second)), 0.0))
+    return np.asarray(longest / np.cos(np.pi / (2 * _DIRECTIONS)) + _EQUAL_MM)
+
+
+def _ends(line: Line, basis: NDArray[np.float64], origin: NDArray[np.float64]) -> tuple[Point, Point]:
+    first, second = (tuple(float(value) for value in origin + basis @ end) for end in line)
+    return (first[0], first[1], first[2]), (second[0], second[1], second[2])
