@@ -122,7 +122,7 @@ def _limits(document: Mapping[str, Any]) -> str:
     measured = [c for c in (provenance.get("validation") or {}).get("cases") or () if not c["phantom"]]
     points.append(f"It was measured on {len(measured)} patients here; expect others to differ.")
     points.append("Scanners, sequences, ages and diseases that were not in the training data: unknown.")
-    points.append("Its probabilities are not calibrated, so the intervals of volumes show its doubt and not a confidence.")
+    points.append("Its probabilities are not calibrated: intervals of volumes show its doubt and are no confidence.")
     edges = _product(_edges(document["preprocessing"]["spacing_mm"]))
     points.append(f"The mask is made on voxels of {edges} mm: borders finer than that are not resolved.")
     return "## Where it must not be trusted\n\n" + "\n".join(f"- {point}" for point in points)
