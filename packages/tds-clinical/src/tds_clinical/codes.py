@@ -102,3 +102,24 @@ LABEL_CIELAB: Final[Mapping[Label, CieLab]] = MappingProxyType(
     {Label.NCR: (35976, 44539, 49401), Label.ED: (45400, 28579, 23766), Label.ET: (58687, 30716, 52165)}
 )
 """The colour of each label: `tds_clinical.reports.paint.LABEL_COLOURS` in CIELAB."""
+
+IMAGING_MEASUREMENT_REPORT: Final = Code("126000", "DCM", "Imaging Measurement Report")  # CID 7021
+"""What the structured report is."""
+
+MRI_HEAD_REPORT: Final = Code("24590-2", "LN", "MRI Head Report")  # CID 7000
+"""What the report for people is."""
+
+MR_BRAIN: Final = Code("24590-2", "LN", "MR Brain")
+"""The procedure that results are about; LOINC has one code for it and for its report."""
+
+SUM_OF_VOXELS: Final = Code("126030", "DCM", "Sum of segmented voxel method for volume")  # CID 7474
+"""How volumes are measured."""
+
+TOTAL: Final = Code("255619001", "SCT", "Total")  # CID 7464
+"""How the volumes of a whole study are derived from those of its lesions."""
+
+UPPER_UNCERTAINTY: Final = Code("371886008", "SCT", "+, range of upper measurement uncertainty")  # TID 310
+LOWER_UNCERTAINTY: Final = Code("371885007", "SCT", "-, range of lower measurement uncertainty")  # TID 310
+
+ABSENT: Final = Code("272519000", "SCT", "Absent")  # CID 240
+COMMENT: Final = Code("121106", "DCM", "Comment")
