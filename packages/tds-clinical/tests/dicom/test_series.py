@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from pydicom.uid import SegmentationStorage
 
 from tds_clinical.dicom import read_series_headers, read_study, scan_folder
+from tds_clinical.dicom._files import FoundFiles
 from tds_clinical.errors import ClinicalError, DicomReadError, FolderNotReadable, MixedPatients, NoImages
 from tds_clinical.testing import ClassicSeriesOptions, write_classic_series
 from tds_data.errors import GridMismatch, SequenceNotFound
@@ -157,6 +158,7 @@ def test_a_file_without_read_rights_is_named(study_folder: Path) -> None:
 
 def test_a_file_that_vanishes_is_named(study_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = first_file(study_folder)
-    monkeypatch.setattr("tds_clinical.dicom.series.walk_files", lambda _: iter([path.with_name("gone.dcm")]))
+    gone = FoundFiles(paths=(path.with_name("gone.dcm"),))
+    monkeypatch.setattr("tds_clinical.dicom.series.find_files", lambda _, **__: gone)
     with pytest.raises(DicomReadError, match=r"'gone\.dcm': the file cannot be opened"):
         scan_folder(study_folder)

@@ -2,32 +2,20 @@
 
 import logging
 import warnings
-from collections import defaultdict
-from collections.abc import Iterator
-from contextlib import suppress
-from dataclasses import dataclass
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO, Final
 
-import pydicom
 from pydicom.dataset import Dataset, FileDataset
-from pydicom.uid import (
-    DeflatedExplicitVRLittleEndian,
-    EnhancedMRImageStorage,
-    LegacyConvertedEnhancedMRImageStorage,
-    MRImageStorage,
-)
 
-from tds_clinical.dicom._tags import HEADER_TAGS, number, text
-from tds_clinical.errors import DicomReadError, FolderNotReadable, MixedPatients, NoImages
+from tds_clinical.dicom._archives import Progress, UnpackedFolder
+from tds_clinical.dicom._files import find_files
+from tds_clinical.dicom._headers import ENHANCED_CLASSES, Ignored, read_image_header
+from tds_clinical.dicom._tags import number, text
+from tds_clinical.errors import DicomReadError, MixedPatients, NoImages
 
 _LOG = logging.getLogger(__name__)
-
-_PREAMBLE_BYTES: Final = 128
-_MAGIC: Final = b"DICM"
-_PIXEL_DATA_TAGS: Final = (b"\xe0\x7f\x10\x00", b"\x7f\xe0\x00\x10")
-_ENHANCED: Final = frozenset({EnhancedMRImageStorage, LegacyConvertedEnhancedMRImageStorage})
-_READABLE: Final = _ENHANCED | {MRImageStorage}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -37,10 +25,12 @@ class SliceFile:
     Attributes:
         path: Where it is.
         header: The part of its header that grouping, identification and geometry need; no pixels.
+        kept_by: What keeps a file on disk that was unpacked from an archive, for as long as it is referred to.
     """
 
     path: Path
     header: FileDataset
+    kept_by: UnpackedFolder | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -71,7 +61,7 @@ class SeriesFiles:
     def is_multi_frame(self) -> bool:
         """Whether a file may hold more than one frame."""
         frames = number(self.header, "NumberOfFrames") or 1
-        return text(self.header, "SOPClassUID") in _ENHANCED or frames > 1
+        return text(self.header, "SOPClassUID") in ENHANCED_CLASSES or frames > 1
 
     @property
     def is_mosaic(self) -> bool:
@@ -86,10 +76,14 @@ class FolderScan:
     Attributes:
         series: The MR series by rising number; never empty.
         ignored: Number of files that are no MR images: text, other kinds of DICOM objects and so on.
+        ignored_kinds: How many of them are of each kind.
+        damaged: What is wrong with the images that were passed over; empty unless that was asked for.
     """
 
     series: tuple[SeriesFiles, ...]
     ignored: int
+    ignored_kinds: Mapping[Ignored, int] = field(default_factory=dict)
+    damaged: tuple[DicomReadError, ...] = ()
 
 
 def read_series_headers(folder: Path) -> tuple[SeriesFiles, ...]:
@@ -107,113 +101,58 @@ def read_series_headers(folder: Path) -> tuple[SeriesFiles, ...]:
     return scan_folder(folder).series
 
 
-def scan_folder(folder: Path) -> FolderScan:
-    """Return the MR series in a folder and all its subfolders, and how many files were ignored.
+def scan_folder(folder: Path, *, progress: Progress | None = None, pass_over_damage: bool = False) -> FolderScan:
+    """Return the MR series in a folder and all its subfolders or in a zip archive, and what was ignored.
+
+    An archive is unpacked to a private temporary folder, which is deleted as soon as nothing of the scan is in use.
 
     Args:
-        folder: Any mixture of files. Links to folders are followed, each folder once.
+        folder: Any mixture of files. Links to folders are followed, each folder once. Or a zip archive.
+        progress: Hears how many files have been looked at, and of how many; an archive's are first counted unpacking.
+        pass_over_damage: Whether to tell of damaged images in the result instead of raising.
 
     Raises:
         NoImages: If there is no MR image.
         MixedPatients: If the images belong to more than one patient or study.
         DicomReadError: If an MR image is damaged or a file may not be read.
-        FolderNotReadable: If a folder is missing or may not be listed.
+        FolderNotReadable: If a folder is missing, may not be listed or holds far too many files.
+        ArchiveNotReadable: If an archive is damaged or unsafe to unpack.
     """
+    found = find_files(folder, progress=progress)
     groups: dict[str, list[SliceFile]] = defaultdict(list)
-    ignored = 0
+    ignored: Counter[Ignored] = Counter()
+    damaged: list[DicomReadError] = []
     with warnings.catch_warnings():
         # Scanners often break a value's format in harmless ways; what matters here is checked value by value.
         warnings.filterwarnings("ignore", module="pydicom")
-        for path in walk_files(folder):
-            header = _read_header(path)
-            if header is None:
-                ignored += 1
-                continue
-            groups[text(header, "SeriesInstanceUID")].append(SliceFile(path=path, header=header))
+        for done, path in enumerate(found.paths, start=1):
+            header = _image_header(path, damaged if pass_over_damage else None)
+            if isinstance(header, Ignored):
+                ignored[header] += 1
+            elif header is not None:
+                file = SliceFile(path=path, header=header, kept_by=found.kept_by)
+                groups[text(header, "SeriesInstanceUID")].append(file)
+            if progress is not None:
+                progress(done, len(found.paths))
     if not groups:
-        raise NoImages(ignored)
+        raise NoImages(ignored.total() + len(damaged))
     _refuse_mixture(header for slices in groups.values() for header in (s.header for s in slices))
     if ignored:
-        _LOG.info("files_ignored count=%d", ignored)
+        _LOG.info("files_ignored count=%d", ignored.total())
     series = sorted(map(_series, groups.values()), key=lambda s: (s.number is None, s.number or 0, s.uid))
-    return FolderScan(series=tuple(series), ignored=ignored)
+    return FolderScan(
+        series=tuple(series), ignored=ignored.total(), ignored_kinds=dict(ignored), damaged=tuple(damaged)
+    )
 
 
-def walk_files(folder: Path) -> Iterator[Path]:
-    """Yield the regular files under a folder in sorted order, entering each folder once, links included.
-
-    Args:
-        folder: Where to start; a plain file is yielded itself.
-
-    Raises:
-        FolderNotReadable: If a folder is missing or may not be listed.
-    """
-    if folder.is_file():
-        yield folder
-        return
-    seen: set[tuple[int, int]] = set()
-    waiting = [folder]
-    while waiting:
-        current = waiting.pop()
-        try:
-            stat = current.stat()
-            entries = sorted(current.iterdir())
-        except OSError as error:
-            raise FolderNotReadable(current, error.strerror or type(error).__name__) from error
-        if (stat.st_dev, stat.st_ino) in seen:
-            continue
-        seen.add((stat.st_dev, stat.st_ino))
-        waiting.extend(path for path in reversed(entries) if path.is_dir())
-        yield from (path for path in entries if path.is_file())
-
-
-def has_preamble(stream: BinaryIO) -> bool:
-    """Tell whether a file starts as DICOM files do (PS3.10, section 7.1); leaves the stream behind the prefix."""
-    return stream.read(_PREAMBLE_BYTES + len(_MAGIC))[_PREAMBLE_BYTES:] == _MAGIC
-
-
-def _read_header(path: Path) -> FileDataset | None:
+def _image_header(path: Path, damaged: list[DicomReadError] | None) -> FileDataset | Ignored | None:
     try:
-        with path.open("rb") as stream:
-            if not has_preamble(stream):
-                return None
-            stream.seek(0)
-            header = pydicom.dcmread(stream, stop_before_pixels=True, specific_tags=list(HEADER_TAGS))
-            if not _is_mr_image(path, header):
-                return None
-            _check_complete(path, header, stream)
-    except OSError as error:
-        raise DicomReadError(path, f"the file cannot be opened ({error.strerror})") from error
-    except DicomReadError:
-        raise
-    except Exception as error:  # damaged files fail in pydicom in many ways
-        raise DicomReadError(path, f"the DICOM header is damaged ({type(error).__name__})") from error
-    _convert(header)
-    return header
-
-
-def _is_mr_image(path: Path, header: FileDataset) -> bool:
-    # The dataset of a truncated file may lack its class; the file's own preface still names it.
-    named = header.file_meta.get("MediaStorageSOPClassUID") or header.get("SOPClassUID")
-    if not named or not header.file_meta.get("TransferSyntaxUID"):
-        raise DicomReadError(path, "it starts as a DICOM file and then breaks off; export or copy it again")
-    return named in _READABLE
-
-
-def _convert(header: FileDataset) -> None:
-    # pydicom converts a value when it is first asked for; asked here, its complaints fall under the caller's filter.
-    for tag in list(header.keys()):
-        with suppress(ValueError, TypeError, NotImplementedError, OverflowError):
-            header[tag]
-
-
-def _check_complete(path: Path, header: FileDataset, stream: BinaryIO) -> None:
-    deflated = header.file_meta.get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian
-    if not deflated and stream.read(4) not in _PIXEL_DATA_TAGS:
-        raise DicomReadError(path, "it has no pixels or is truncated; export or copy it again")
-    for keyword in ("SeriesInstanceUID", "StudyInstanceUID", "SOPInstanceUID"):
-        if not text(header, keyword):
-            raise DicomReadError(path, f"its header has no {keyword}; export or copy it again")
+        return read_image_header(path)
+    except DicomReadError as error:
+        if damaged is None:
+            raise
+        damaged.append(error)
+        return None
 
 
 def _refuse_mixture(headers: Iterator[Dataset]) -> None:

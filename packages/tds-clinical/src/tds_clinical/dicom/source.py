@@ -1,17 +1,15 @@
 """The images that results are made from and refer to."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
-import pydicom
 from numpy.typing import NDArray
-from pydicom.dataset import Dataset, FileDataset
+from pydicom.dataset import Dataset
 
+from tds_clinical.dicom._dataset import read_dataset
 from tds_clinical.dicom._planes import places, ras_from_voxel
 from tds_clinical.dicom._tags import text
 from tds_clinical.dicom.series import SeriesFiles
-from tds_clinical.errors import DicomReadError
 from tds_data.volume import Volume
 
 
@@ -78,13 +76,6 @@ def read_source(series: SeriesFiles) -> SourceSeries:
     return SourceSeries(
         shape=(first.shape[1], first.shape[0], len(planes)),
         ras_from_voxel=ras_from_voxel(series, planes),
-        headers=tuple(_whole_header(plane.file.path) for plane in planes),
+        headers=tuple(read_dataset(plane.file.path) for plane in planes),
         frames=tuple(SourceFrame(instance=index) for index in range(len(planes))),
     )
-
-
-def _whole_header(path: Path) -> FileDataset:
-    try:
-        return pydicom.dcmread(path, stop_before_pixels=True)
-    except Exception as error:  # damaged files fail in pydicom in many ways
-        raise DicomReadError(path, f"the DICOM header is damaged ({type(error).__name__})") from error

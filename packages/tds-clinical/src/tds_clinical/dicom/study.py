@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from tds_clinical.dicom._dataset import starts_like_dicom
+from tds_clinical.dicom._files import walk_files
 from tds_clinical.dicom.identify import SequenceGuess, identify_sequence
-from tds_clinical.dicom.series import FolderScan, SeriesFiles, has_preamble, scan_folder, walk_files
+from tds_clinical.dicom.series import FolderScan, SeriesFiles, scan_folder
 from tds_clinical.dicom.volume import read_series
 from tds_clinical.errors import AmbiguousSeries, FolderNotReadable, SeriesNotFound
 from tds_data.case import Case
@@ -148,7 +150,7 @@ def looks_like_dicom(path: Path) -> bool:
 def _starts_like_dicom(path: Path) -> bool:
     try:
         with path.open("rb") as stream:
-            return has_preamble(stream)
+            return starts_like_dicom(stream)
     except OSError:
         return False
 

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
-import pydicom
 from numpy.typing import NDArray
 
+from tds_clinical.dicom._dataset import read_dataset
+from tds_clinical.dicom._pixels import decode_pixels
 from tds_clinical.dicom._planes import Plane, places, ras_from_voxel
-from tds_clinical.dicom._tags import number, text
+from tds_clinical.dicom._tags import number
 from tds_clinical.dicom.series import SeriesFiles, SliceFile
 from tds_clinical.errors import DicomReadError, GeometryNotSupported
 from tds_data.volume import Volume, VoxelArray
@@ -92,12 +93,7 @@ def _read_slice(plane: Plane) -> VoxelArray:
 
 
 def _read_pixels(file: SliceFile) -> VoxelArray:
-    try:
-        return pydicom.dcmread(file.path, specific_tags=list(_PIXEL_TAGS)).pixel_array
-    except Exception as error:  # each decoder has errors of its own
-        syntax = text(file.header.file_meta, "TransferSyntaxUID")
-        reason = f"its pixels cannot be decoded (transfer syntax {syntax}: {type(error).__name__}); export it again"
-        raise DicomReadError(file.path, reason) from error
+    return decode_pixels(file.path, read_dataset(file.path, tags=_PIXEL_TAGS, pixels=True))
 
 
 def _rescaled(file: SliceFile, pixels: VoxelArray) -> VoxelArray | NDArray[np.float32]:

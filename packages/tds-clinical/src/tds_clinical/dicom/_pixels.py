@@ -1,0 +1,122 @@
+"""Stored pixels, decoded by whichever plug-in of pydicom can, and never more of them than a file can hold."""
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final
+
+from pydicom.dataset import FileDataset
+from pydicom.pixels.decoders import get_decoder
+from pydicom.pixels.utils import pixel_array
+from pydicom.uid import (
+    JPEG2000,
+    UID,
+    HTJ2KLossless,
+    HTJ2KLosslessRPCL,
+    JPEG2000Lossless,
+    JPEGBaseline8Bit,
+    JPEGExtended12Bit,
+    JPEGLossless,
+    JPEGLosslessSV1,
+    JPEGLSLossless,
+    JPEGLSNearLossless,
+    RLELossless,
+)
+
+from tds_clinical.dicom._tags import number, text
+from tds_clinical.errors import DicomReadError
+from tds_data.volume import VoxelArray
+
+_ORDER: Final = ("pylibjpeg", "pydicom", "gdcm", "pyjpegls", "pillow")
+_EXTRAS: Final = "tds-clinical[jpeg] or tds-clinical[gdcm]"
+_EXTRA_OF: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        JPEGBaseline8Bit: _EXTRAS,
+        JPEGExtended12Bit: _EXTRAS,
+        JPEGLossless: _EXTRAS,
+        JPEGLosslessSV1: _EXTRAS,
+        JPEGLSLossless: _EXTRAS,
+        JPEGLSNearLossless: _EXTRAS,
+        JPEG2000: "pylibjpeg-openjpeg",
+        JPEG2000Lossless: "pylibjpeg-openjpeg",
+        HTJ2KLossless: "pylibjpeg-openjpeg",
+        HTJ2KLosslessRPCL: "pylibjpeg-openjpeg",
+        RLELossless: "pylibjpeg-rle",
+    }
+)
+_LOSSY_SYNTAXES: Final = frozenset({JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLSNearLossless})
+_FREE_BYTES: Final = 256 << 20
+_MOST_COMPRESSED: Final = 500
+_BITS: Final = 8
+
+
+def decode_pixels(path: Path, dataset: FileDataset) -> VoxelArray:
+    """Return the stored pixels of a dataset, shape (rows, columns) or (frames, rows, columns), without rescaling.
+
+    Args:
+        path: The file, for messages.
+        dataset: What `read_dataset` returned, with its pixels.
+
+    Raises:
+        DicomReadError: If there are fewer pixels than the header says, more than the file can hold, or nothing is
+            installed that can decode them.
+    """
+    try:
+        syntax = UID(text(dataset.file_meta, "TransferSyntaxUID"))
+        _check_claims(path, dataset, compressed=syntax.is_encapsulated)
+        return _decode(path, dataset, syntax)
+    except DicomReadError:
+        raise
+    except Exception as error:  # each decoder has errors of its own
+        raise _undecodable(path, dataset, type(error).__name__) from error
+
+
+def is_lossy(header: FileDataset) -> bool:
+    """Tell whether pixels were ever compressed with loss (PS3.3, section C.7.6.1.1.5), so far as the file says.
+
+    Args:
+        header: Header of an image with its file meta information.
+    """
+    syntax = text(header.file_meta, "TransferSyntaxUID")
+    return text(header, "LossyImageCompression") == "01" or syntax in _LOSSY_SYNTAXES
+
+
+def _check_claims(path: Path, dataset: FileDataset, *, compressed: bool) -> None:
+    sides = (number(dataset, "Rows"), number(dataset, "Columns"), number(dataset, "BitsAllocated"))
+    if None in sides:
+        raise DicomReadError(path, "its header does not say how many pixels there are; export it again")
+    counts = (*sides, number(dataset, "NumberOfFrames") or 1, number(dataset, "SamplesPerPixel") or 1)
+    claimed = math.prod(value for value in counts if value is not None) / _BITS
+    stored = len(dataset.get("PixelData") or b"")
+    most = max(_FREE_BYTES, _MOST_COMPRESSED * stored) if compressed else stored
+    if not 0 < claimed <= most:
+        reason = f"its header claims {claimed:.0f} bytes of pixels, {stored} are stored; it is truncated or damaged"
+        raise DicomReadError(path, reason)
+
+
+def _decode(path: Path, dataset: FileDataset, syntax: UID) -> VoxelArray:
+    if not syntax.is_encapsulated:
+        return dataset.pixel_array
+    decoder = get_decoder(syntax)
+    failures = []
+    for plugin in (name for name in _ORDER if name in decoder.available_plugins):
+        try:
+            return pixel_array(dataset, decoding_plugin=plugin)
+        except Exception as error:  # noqa: BLE001  # each plug-in has errors of its own; the next may do better
+            failures.append(f"{plugin}: {type(error).__name__}")
+    if failures:
+        raise _undecodable(path, dataset, ", ".join(failures))
+    way_out = f"install {_EXTRA_OF[syntax]}" if syntax in _EXTRA_OF else "export it uncompressed"
+    reason = f"nothing that is installed can decode its pixels ({_name(syntax)}); {way_out}"
+    raise DicomReadError(path, reason)
+
+
+def _undecodable(path: Path, dataset: FileDataset, why: str) -> DicomReadError:
+    syntax = UID(text(dataset.file_meta, "TransferSyntaxUID"))
+    return DicomReadError(path, f"its pixels cannot be decoded ({_name(syntax)}; {why}); export it again")
+
+
+def _name(syntax: UID) -> str:
+    # A damaged file may name anything here, an identifier too: only what the standard lists is repeated.
+    return f"transfer syntax {syntax.name}" if syntax.is_transfer_syntax else "an unknown transfer syntax"
