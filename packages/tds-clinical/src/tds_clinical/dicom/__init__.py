@@ -1,8 +1,9 @@
 """Reading DICOM studies; the only place where DICOM's own patient axes (LPS) appear."""
 
+from tds_clinical.dicom._model import SeriesFiles, SliceFile
 from tds_clinical.dicom.identify import SequenceGuess, identify_sequence
 from tds_clinical.dicom.notes import reading_notes
-from tds_clinical.dicom.series import FolderScan, SeriesFiles, SliceFile, read_series_headers, scan_folder
+from tds_clinical.dicom.series import FolderScan, read_series_headers, scan_folder
 from tds_clinical.dicom.source import SourceFrame, SourceSeries, read_source
 from tds_clinical.dicom.study import (
     DicomSequences,

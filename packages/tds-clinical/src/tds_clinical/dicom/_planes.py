@@ -10,8 +10,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from tds_clinical.dicom._model import SeriesFiles, SliceFile
 from tds_clinical.dicom._tags import number, numbers, text
-from tds_clinical.dicom.series import SeriesFiles, SliceFile
 from tds_clinical.errors import DicomReadError, GeometryNotSupported, IncompleteSeries
 
 _RAS_FROM_LPS: Final = np.diag([-1.0, -1.0, 1.0, 1.0])

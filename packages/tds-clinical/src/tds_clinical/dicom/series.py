@@ -9,9 +9,10 @@ from pathlib import Path
 
 from pydicom.dataset import Dataset, FileDataset
 
-from tds_clinical.dicom._archives import Progress, UnpackedFolder
+from tds_clinical.dicom._archives import Progress
 from tds_clinical.dicom._files import find_files
 from tds_clinical.dicom._headers import ENHANCED_CLASSES, Ignored, read_image_header
+from tds_clinical.dicom._model import SeriesFiles, SliceFile
 from tds_clinical.dicom._tags import number, text
 from tds_clinical.errors import DicomReadError, MixedPatients, NoImages
 
@@ -19,62 +20,11 @@ _LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class SliceFile:
-    """One image file.
-
-    Attributes:
-        path: Where it is.
-        header: The part of its header that grouping, identification and geometry need; no pixels.
-        kept_by: What keeps a file on disk that was unpacked from an archive, for as long as it is referred to.
-    """
-
-    path: Path
-    header: FileDataset
-    kept_by: UnpackedFolder | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class SeriesFiles:
-    """All image files of one series, in no particular order.
-
-    Attributes:
-        uid: Series Instance UID.
-        number: Series Number, if there is one.
-        slices: The files; never empty.
-    """
-
-    uid: str
-    number: int | None
-    slices: tuple[SliceFile, ...]
-
-    @property
-    def header(self) -> FileDataset:
-        """Header of one of the files, for what all of them share."""
-        return self.slices[0].header
-
-    @property
-    def label(self) -> str:
-        """The series in words for messages, without identifiers."""
-        return "a series without a number" if self.number is None else f"series {self.number}"
-
-    @property
-    def is_multi_frame(self) -> bool:
-        """Whether a file may hold more than one frame."""
-        frames = number(self.header, "NumberOfFrames") or 1
-        return text(self.header, "SOPClassUID") in ENHANCED_CLASSES or frames > 1
-
-    @property
-    def is_mosaic(self) -> bool:
-        """Whether a file holds several slices tiled into one image."""
-        return "MOSAIC" in text(self.header, "ImageType").upper()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class FolderScan:
     """What a folder holds.
 
     Attributes:
-        series: The MR series by rising number; never empty.
+        series: The MR series by rising number, one entry for each volume in them; never empty.
         ignored: Number of files that are no MR images: text, other kinds of DICOM objects and so on.
         ignored_kinds: How many of them are of each kind.
         damaged: What is wrong with the images that were passed over; empty unless that was asked for.
@@ -130,7 +80,7 @@ def scan_folder(folder: Path, *, progress: Progress | None = None, pass_over_dam
             if isinstance(header, Ignored):
                 ignored[header] += 1
             elif header is not None:
-                file = SliceFile(path=path, header=header, kept_by=found.kept_by)
+                file = SliceFile(path=path, header=header, problem=_problem(header), kept_by=found.kept_by)
                 groups[text(header, "SeriesInstanceUID")].append(file)
             if progress is not None:
                 progress(done, len(found.paths))
@@ -172,3 +122,10 @@ def _series(slices: list[SliceFile]) -> SeriesFiles:
         number=None if series_number is None else int(series_number),
         slices=tuple(slices),
     )
+
+
+def _problem(header: FileDataset) -> str:
+    if text(header, "SOPClassUID") in ENHANCED_CLASSES or (number(header, "NumberOfFrames") or 1) > 1:
+        return "enhanced multi-frame images are not supported yet; export it as classic single-frame images"
+    mosaic = "MOSAIC" in text(header, "ImageType").upper()
+    return "mosaic images are not supported yet; export one image per slice" if mosaic else ""

@@ -7,9 +7,9 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
 from tds_clinical.dicom._dataset import read_dataset
+from tds_clinical.dicom._model import SeriesFiles
 from tds_clinical.dicom._planes import places, ras_from_voxel
 from tds_clinical.dicom._tags import text
-from tds_clinical.dicom.series import SeriesFiles
 from tds_data.volume import Volume
 
 

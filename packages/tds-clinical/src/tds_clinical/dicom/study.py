@@ -115,16 +115,16 @@ def read_sequences(folder: Path, *, overrides: Mapping[Modality, str] | None = N
     """
     scan = scan_folder(folder)
     chosen = _overridden(scan.series, overrides or {})
-    guesses = {series.uid: identify_sequence(series.header) for series in scan.series}
+    guesses = {series.key: identify_sequence(series.header) for series in scan.series}
     picked = {**_pick(scan.series, guesses, chosen), **chosen}
     if not picked:
         raise SequenceNotFound(_nothing_found(scan, guesses))
-    modality_of = {series.uid: modality for modality, series in picked.items()}
+    modality_of = {series.key: modality for modality, series in picked.items()}
     identified = tuple(
         IdentifiedSeries(
             files=series,
-            guess=guesses[series.uid],
-            modality=modality_of.get(series.uid),
+            guess=guesses[series.key],
+            modality=modality_of.get(series.key),
             overridden=any(series is other for other in chosen.values()),
         )
         for series in scan.series
@@ -159,7 +159,7 @@ def _overridden(all_series: Iterable[SeriesFiles], overrides: Mapping[Modality, 
     chosen = {}
     available = list(all_series)
     for modality, name in overrides.items():
-        matches = [s for s in available if name in {s.uid, str(s.number)}]
+        matches = [s for s in available if name in {s.uid, s.key, s.name, str(s.number)}]
         if not matches:
             raise SeriesNotFound(modality, ", ".join(str(s.number) for s in available))
         if len(matches) > 1:
@@ -171,17 +171,17 @@ def _overridden(all_series: Iterable[SeriesFiles], overrides: Mapping[Modality, 
 def _pick(
     all_series: Iterable[SeriesFiles], guesses: Mapping[str, SequenceGuess], chosen: Mapping[Modality, SeriesFiles]
 ) -> dict[Modality, SeriesFiles]:
-    taken = {series.uid for series in chosen.values()}
-    free = [s for s in all_series if s.uid not in taken and guesses[s.uid].confidence >= _LEAST_CONFIDENCE]
+    taken = {series.key for series in chosen.values()}
+    free = [s for s in all_series if s.key not in taken and guesses[s.key].confidence >= _LEAST_CONFIDENCE]
     picked = {}
     for modality in MODALITIES:
         if modality in chosen:
             continue
-        claims = [s for s in free if guesses[s.uid].modality is modality]
+        claims = [s for s in free if guesses[s.key].modality is modality]
         if not claims:
             continue
-        best = max(guesses[s.uid].confidence for s in claims)
-        similar = [s for s in claims if guesses[s.uid].confidence >= best - _SIMILAR_CONFIDENCE - _ROUNDING]
+        best = max(guesses[s.key].confidence for s in claims)
+        similar = [s for s in claims if guesses[s.key].confidence >= best - _SIMILAR_CONFIDENCE - _ROUNDING]
         if len(similar) > 1:
             raise AmbiguousSeries(modality, tuple(s.label for s in similar))
         picked[modality] = similar[0]
@@ -203,5 +203,5 @@ def _on_grid(volume: Volume, grid: Volume) -> Volume:
 
 
 def _nothing_found(scan: FolderScan, guesses: Mapping[str, SequenceGuess]) -> str:
-    seen = "; ".join(f"{s.label}: {guesses[s.uid].reason}" for s in scan.series)
+    seen = "; ".join(f"{s.label}: {guesses[s.key].reason}" for s in scan.series)
     return f"no series could be recognised as T1, T1ce, T2 or FLAIR ({seen}); name the series of each with an override"

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tds_clinical.dicom._dataset import read_dataset
+from tds_clinical.dicom._model import SeriesFiles, SliceFile
 from tds_clinical.dicom._pixels import decode_pixels
 from tds_clinical.dicom._planes import Plane, places, ras_from_voxel
 from tds_clinical.dicom._tags import number
-from tds_clinical.dicom.series import SeriesFiles, SliceFile
 from tds_clinical.errors import DicomReadError, GeometryNotSupported
 from tds_data.volume import Volume, VoxelArray
 
@@ -49,11 +49,9 @@ def read_series(series: SeriesFiles) -> Volume:
         IncompleteSeries: If slices are missing or unevenly spaced.
         GeometryNotSupported: If the series is multi-frame, a mosaic, a time series, a single slice or irregular.
     """
-    if series.is_multi_frame:
-        reason = "enhanced multi-frame images are not supported yet; export it as classic single-frame images"
-        raise GeometryNotSupported(series.label, reason)
-    if series.is_mosaic:
-        raise GeometryNotSupported(series.label, "mosaic images are not supported yet; export one image per slice")
+    for file in series.slices:
+        if file.problem:
+            raise GeometryNotSupported(series.label, file.problem)
     with warnings.catch_warnings():
         # As for headers: harmless deviations such as surplus padding are no news to the caller, damage is an error.
         warnings.filterwarnings("ignore", module="pydicom")
