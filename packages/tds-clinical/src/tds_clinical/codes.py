@@ -43,6 +43,9 @@ class Code:
 MORPHOLOGICALLY_ABNORMAL: Final = Code("49755003", "SCT", "Morphologically Abnormal Structure")  # CID 7150
 """The category of all segments: what disease has made of the tissue."""
 
+BACKGROUND: Final = Code("125040", "DCM", "Background")  # CID 7159
+"""What the number 0 of a label map is."""
+
 BRAIN: Final = Code("12738006", "SCT", "Brain")  # CID 7153
 """The anatomic region of all segments, and the finding site."""
 
