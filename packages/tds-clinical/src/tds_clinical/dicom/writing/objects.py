@@ -8,6 +8,7 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
 from tds_clinical.findings import ResultContext
+from tds_clinical.uids import Uids
 
 _PATIENT_AND_STUDY: Final = (
     "PatientName",
@@ -118,6 +119,29 @@ def add_file_meta(dataset: Dataset, syntax: str = ExplicitVRLittleEndian) -> Non
     meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
     meta.TransferSyntaxUID = UID(syntax)
     dataset.file_meta = meta
+
+
+def device_uid(context: ResultContext) -> UID:
+    """Return the UID of what made the results: the same for everything that this version of it makes.
+
+    Args:
+        context: What the object is about.
+    """
+    made_by, model = context.equipment, context.findings.report.model
+    software = made_by.software or (model.version,)
+    return Uids("device").make(made_by.manufacturer, made_by.model_name, made_by.serial_number, *software, model.sha256)
+
+
+def instance_item(dataset: Dataset) -> Dataset:
+    """Return the item of a sequence that refers to an object (PS3.3, section 10.8).
+
+    Args:
+        dataset: The object, or its header.
+    """
+    item = Dataset()
+    item.ReferencedSOPClassUID = dataset.SOPClassUID
+    item.ReferencedSOPInstanceUID = dataset.SOPInstanceUID
+    return item
 
 
 def reference_to(dataset: Dataset, kind: str, file_name: str) -> ObjectReference:
