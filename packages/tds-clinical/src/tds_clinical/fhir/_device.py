@@ -1,0 +1,68 @@
+"""The model that made the results."""
+
+import base64
+import binascii
+
+from tds_clinical.errors import ReportError
+from tds_clinical.fhir._datatypes import narrative
+from tds_clinical.fhir._names import URI_SYSTEM, Json, Names, create_once
+from tds_clinical.fhir._parts import Parts
+from tds_clinical.uids import Uids
+from tds_data.report import ModelIdentity
+
+
+def device_entry(parts: Parts) -> Json:
+    """Return the entry of the model, which is made unless the server has this very model and software.
+
+    Args:
+        parts: What is told.
+
+    Raises:
+        ReportError: If the model's hash is no SHA-256.
+    """
+    model, equipment = parts.context.findings.report.model, parts.context.equipment
+    software = equipment.software or (model.version,)
+    made_of = (equipment.manufacturer, equipment.model_name, *software, model.name, model.version, model.sha256)
+    identifier = Names(Uids.reproducible("device", *made_of)).identifier("device")
+    device: Json = {
+        "resourceType": "Device",
+        "meta": parts.meta,
+        "text": narrative([_words(model), parts.notice]),
+        "identifier": [identifier, {"system": URI_SYSTEM, "value": hash_uri(model.sha256)}],
+        "status": "active",
+        "manufacturer": equipment.manufacturer,
+        "deviceName": [
+            {"name": model.name, "type": "user-friendly-name"},
+            {"name": equipment.model_name, "type": "model-name"},
+        ],
+        "modelNumber": model.name,
+        "serialNumber": equipment.serial_number,
+        "type": {"text": "Software that segments brain tumours in MR images"},
+        "version": [
+            {"type": {"text": "model"}, "value": model.version},
+            {"type": {"text": "SHA-256 of the model's manifest"}, "value": model.sha256},
+            *({"type": {"text": "software"}, "value": one} for one in software),
+        ],
+        "note": [{"text": parts.notice}, {"text": f"Licence of the weights: {model.licence}"}],
+    }
+    return create_once(parts.names.full_url("device"), device, identifier)
+
+
+def hash_uri(sha256: str) -> str:
+    """Return the name of something with this hash (RFC 6920).
+
+    Args:
+        sha256: 64 hexadecimal digits.
+
+    Raises:
+        ReportError: If it is something else.
+    """
+    try:
+        digest = binascii.unhexlify(sha256)
+    except (binascii.Error, ValueError) as error:
+        raise ReportError("the model's hash is not hexadecimal, so the model cannot be named by it") from error
+    return f"ni:///sha-256;{base64.urlsafe_b64encode(digest).decode().rstrip('=')}"
+
+
+def _words(model: ModelIdentity) -> str:
+    return f"Model {model.name} {model.version} ({model.architecture}), licence {model.licence}."
