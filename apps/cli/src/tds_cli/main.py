@@ -11,6 +11,7 @@ import typer
 from tds_cli import logs, output
 from tds_cli.commands.data import data_app
 from tds_cli.commands.demo import demo
+from tds_cli.commands.dicom import dicom_app
 from tds_cli.commands.evaluate import evaluate
 from tds_cli.commands.model import model_app
 from tds_cli.commands.plan import plan
@@ -34,6 +35,7 @@ app.command()(evaluate)
 app.command()(plan)
 app.command()(train)
 app.add_typer(data_app, name="data")
+app.add_typer(dicom_app, name="dicom")
 app.add_typer(model_app, name="model")
 
 

@@ -1,5 +1,6 @@
 """Reading DICOM studies; the only place where DICOM's own patient axes (LPS) appear."""
 
+from tds_clinical.dicom._archives import is_archive
 from tds_clinical.dicom._model import SeriesFiles, SliceFile
 from tds_clinical.dicom.identify import SequenceGuess, identify_sequence
 from tds_clinical.dicom.notes import reading_notes
@@ -13,6 +14,7 @@ from tds_clinical.dicom.study import (
     read_sequences,
     read_study,
 )
+from tds_clinical.dicom.study_table import SeriesRow, StudyTable, inspect_study
 from tds_clinical.dicom.volume import read_series
 
 __all__ = [
@@ -22,10 +24,14 @@ __all__ = [
     "IdentifiedSeries",
     "SequenceGuess",
     "SeriesFiles",
+    "SeriesRow",
     "SliceFile",
     "SourceFrame",
     "SourceSeries",
+    "StudyTable",
     "identify_sequence",
+    "inspect_study",
+    "is_archive",
     "looks_like_dicom",
     "read_sequences",
     "read_series",

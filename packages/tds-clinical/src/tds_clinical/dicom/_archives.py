@@ -10,10 +10,12 @@ import stat
 import tempfile
 import weakref
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path, PurePosixPath
-from typing import Final
+from typing import BinaryIO, Final
 
 from tds_clinical.errors import ArchiveNotReadable
 
@@ -24,6 +26,7 @@ _UNIX: Final = 3
 _UNSAFE: Final = re.compile(r"[^A-Za-z0-9._-]+")
 _LONGEST_NAME: Final = 60
 _CHUNK_BYTES: Final = 1 << 20
+_START_BYTES: Final = 132
 
 Progress = Callable[[int, int], None]
 """Hears how many files are done, and of how many."""
@@ -79,6 +82,34 @@ def is_archive(path: Path) -> bool:
         return path.suffix.lower() == ".zip"
 
 
+def archived_files(path: Path, limits: ArchiveLimits | None = None) -> Iterator[BinaryIO]:
+    """Yield the first bytes of each file in a zip archive, as many as tell DICOM from other files.
+
+    Args:
+        path: The archive.
+        limits: What it may ask for.
+
+    Raises:
+        ArchiveNotReadable: As `unpack`.
+    """
+    with _opened(path) as archive:
+        for member in _checked(path, archive, limits or ArchiveLimits()):
+            with archive.open(member) as packed:
+                yield BytesIO(packed.read(_START_BYTES))
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            yield archive
+    except (ArchiveNotReadable, GeneratorExit):
+        raise
+    except Exception as error:  # damaged archives fail in zipfile in many ways
+        reason = f"it is damaged or no zip archive ({type(error).__name__}); export or copy it again"
+        raise ArchiveNotReadable(path, reason) from error
+
+
 def unpack(path: Path, limits: ArchiveLimits, progress: Progress | None = None) -> UnpackedFolder:
     """Return a private folder with the files of a zip archive.
 
@@ -91,24 +122,18 @@ def unpack(path: Path, limits: ArchiveLimits, progress: Progress | None = None) 
         ArchiveNotReadable: If it is damaged, encrypted, larger than allowed, or holds links or names that lead out of
             a folder. Nothing is left behind.
     """
-    folder = None
-    try:
-        with zipfile.ZipFile(path) as archive:
-            members = _checked(path, archive, limits)
-            folder = UnpackedFolder()
+    with _opened(path) as archive:
+        members = _checked(path, archive, limits)
+        folder = UnpackedFolder()
+        try:
             _check_room(path, members, folder.path)
             for done, member in enumerate(members, start=1):
                 _write(archive, member, folder.path / _file_name(done, member))
                 if progress is not None:
                     progress(done, len(members))
-    except BaseException as error:
-        if folder is not None:
+        except BaseException:
             folder.remove()
-        if isinstance(error, ArchiveNotReadable) or not isinstance(error, Exception):
             raise
-        # Damaged archives fail in zipfile in many ways.
-        reason = f"it is damaged or no zip archive ({type(error).__name__}); export or copy it again"
-        raise ArchiveNotReadable(path, reason) from error
     return folder
 
 

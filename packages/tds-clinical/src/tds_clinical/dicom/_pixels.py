@@ -7,9 +7,10 @@ from types import MappingProxyType
 from typing import Final
 
 from pydicom.dataset import FileDataset
-from pydicom.pixels.decoders import get_decoder
+from pydicom.pixels.decoders.base import get_decoder
 from pydicom.pixels.utils import pixel_array
 from pydicom.uid import (
+    HTJ2K,
     JPEG2000,
     UID,
     HTJ2KLossless,
@@ -40,6 +41,7 @@ _EXTRA_OF: Final[Mapping[str, str]] = MappingProxyType(
         JPEGLSNearLossless: _EXTRAS,
         JPEG2000: "pylibjpeg-openjpeg",
         JPEG2000Lossless: "pylibjpeg-openjpeg",
+        HTJ2K: "pylibjpeg-openjpeg",
         HTJ2KLossless: "pylibjpeg-openjpeg",
         HTJ2KLosslessRPCL: "pylibjpeg-openjpeg",
         RLELossless: "pylibjpeg-rle",
@@ -64,12 +66,25 @@ def decode_pixels(path: Path, dataset: FileDataset) -> VoxelArray:
     """
     try:
         syntax = UID(text(dataset.file_meta, "TransferSyntaxUID"))
-        _check_claims(path, dataset, compressed=syntax.is_encapsulated)
+        _check_claims(path, dataset, compressed=_is_compressed(syntax))
         return _decode(path, dataset, syntax)
     except DicomReadError:
         raise
     except Exception as error:  # each decoder has errors of its own
         raise _undecodable(path, dataset, type(error).__name__) from error
+
+
+def why_not_decodable(path: Path, header: FileDataset) -> str:
+    """Return why the pixels of a file cannot be decoded with what is installed; empty if nothing is known against it.
+
+    Args:
+        path: The file, for the message.
+        header: Its header with its file meta information.
+    """
+    syntax = UID(text(header.file_meta, "TransferSyntaxUID"))
+    if not _is_compressed(syntax) or _plugins(syntax):
+        return ""
+    return str(_without_decoder(path, syntax))
 
 
 def is_lossy(header: FileDataset) -> bool:
@@ -96,20 +111,33 @@ def _check_claims(path: Path, dataset: FileDataset, *, compressed: bool) -> None
 
 
 def _decode(path: Path, dataset: FileDataset, syntax: UID) -> VoxelArray:
-    if not syntax.is_encapsulated:
+    if not _is_compressed(syntax):
         return dataset.pixel_array
-    decoder = get_decoder(syntax)
     failures = []
-    for plugin in (name for name in _ORDER if name in decoder.available_plugins):
+    for plugin in _plugins(syntax):
         try:
             return pixel_array(dataset, decoding_plugin=plugin)
         except Exception as error:  # noqa: BLE001  # each plug-in has errors of its own; the next may do better
             failures.append(f"{plugin}: {type(error).__name__}")
     if failures:
         raise _undecodable(path, dataset, ", ".join(failures))
+    raise _without_decoder(path, syntax)
+
+
+def _plugins(syntax: UID) -> list[str]:
+    if syntax not in _EXTRA_OF:
+        return []
+    available = get_decoder(syntax).available_plugins
+    return [name for name in _ORDER if name in available]
+
+
+def _without_decoder(path: Path, syntax: UID) -> DicomReadError:
     way_out = f"install {_EXTRA_OF[syntax]}" if syntax in _EXTRA_OF else "export it uncompressed"
-    reason = f"nothing that is installed can decode its pixels ({_name(syntax)}); {way_out}"
-    raise DicomReadError(path, reason)
+    return DicomReadError(path, f"nothing that is installed can decode its pixels ({_name(syntax)}); {way_out}")
+
+
+def _is_compressed(syntax: UID) -> bool:
+    return syntax.is_transfer_syntax and syntax.is_compressed
 
 
 def _undecodable(path: Path, dataset: FileDataset, why: str) -> DicomReadError:

@@ -9,7 +9,8 @@ from typing import Final
 
 from pydicom.dataset import Dataset
 
-from tds_clinical.dicom._tags import number, text, texts
+from tds_clinical.dicom._acquisition import Acquisition, read_acquisition
+from tds_clinical.dicom._tags import text
 from tds_clinical.dicom._words import TextHint, Weighting, read_words
 from tds_data.vocabulary import Modality
 
@@ -18,12 +19,6 @@ _TEXT_ONLY: Final = 0.8
 _TAGS_ONLY: Final = 0.6
 _CONFLICT: Final = 0.3
 _CONTRAST_DOUBT: Final = 0.25
-
-_UNWANTED_IMAGE_TYPES: Final = frozenset(
-    {"ADC", "PHASE", "P", "PHASE MAP", "MIP", "MINIP", "MAX_IP", "MIN_IP", "MNIP", "PROJECTION IMAGE", "LOCALIZER"}
-    | {"SUBTRACT", "SUBTRACTION", "SUB", "TRACEW", "FA", "DIFFUSION", "PERFUSION", "CBF", "CBV", "MTT", "TTP", "FMRI"}
-)
-_NO_AGENT: Final = frozenset({"", "0", "-", "N", "NO", "NONE", "NIL", "N/A", "NA", "WITHOUT", "NATIVE"})
 
 _LONG_TI_MS: Final = 1500.0
 _T1_TI_MS: Final = (300.0, 1500.0)
@@ -49,13 +44,6 @@ class SequenceGuess:
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _TagHint:
-    weighting: Weighting | None = None
-    agent: bool = False
-    unwanted: str | None = None
-
-
 def identify_sequence(header: Dataset) -> SequenceGuess:
     """Return which of T1, T1ce, T2 and FLAIR a series seems to be.
 
@@ -69,16 +57,16 @@ def identify_sequence(header: Dataset) -> SequenceGuess:
         <Modality.T1CE: 't1ce'>
     """
     words = read_words(f"{text(header, 'SeriesDescription')} {text(header, 'ProtocolName')}")
-    tags = _read_tags(header)
-    unwanted = words.unwanted or tags.unwanted
+    acquisition = read_acquisition(header)
+    unwanted = words.unwanted or _ruled_out(acquisition)
     if unwanted is not None:
         return SequenceGuess(modality=None, confidence=_FIRM, reason=f"not a structural image: {unwanted}")
-    weighting, confidence, reason = _weigh(words.weighting, tags.weighting)
+    weighting, confidence, reason = _weigh(words.weighting, _measured(acquisition))
     if weighting is None:
         return SequenceGuess(modality=None, confidence=confidence, reason=reason)
     if weighting is not Weighting.T1:
         return SequenceGuess(modality=Modality(weighting.value.lower()), confidence=confidence, reason=reason)
-    modality, doubt, why = _contrast(words, agent=tags.agent)
+    modality, doubt, why = _contrast(words, agent=acquisition.agent)
     return SequenceGuess(modality=modality, confidence=max(confidence - doubt, 0.0), reason=f"{reason}; {why}")
 
 
@@ -116,32 +104,25 @@ def _contrast(words: TextHint, *, agent: bool) -> tuple[Modality, float, str]:
     return Modality.T1, 0.0, "no contrast agent named"
 
 
-def _read_tags(header: Dataset) -> _TagHint:
-    sequence = {kind.upper() for kind in texts(header, "ScanningSequence")}
-    te_ms, tr_ms, ti_ms = (number(header, f"{name}Time") or 0.0 for name in ("Echo", "Repetition", "Inversion"))
-    gradient_echo = "GR" in sequence and "SE" not in sequence
-    unwanted = _unwanted(header, sequence)
-    if gradient_echo and te_ms >= _SHORT_GRADIENT_ECHO_MS[0]:
-        unwanted = unwanted or "gradient echo with a long echo time (T2*)"
-    if "IR" in sequence and not gradient_echo and 0 < ti_ms < _STIR_TI_MS:
-        unwanted = unwanted or "short inversion time (STIR)"
-    weighting = None
-    if te_ms > 0 and tr_ms > 0:
-        prepared = "IR" in sequence or "MP" in texts(header, "SequenceVariant")
-        weighting = (
-            _gradient_echo(te_ms, tr_ms, ti_ms, prepared=prepared) if gradient_echo else _spin_echo(te_ms, tr_ms, ti_ms)
-        )
-    agent = text(header, "ContrastBolusAgent").upper() not in _NO_AGENT
-    return _TagHint(weighting=weighting, agent=agent, unwanted=unwanted)
+def _ruled_out(acquisition: Acquisition) -> str | None:
+    te_ms, ti_ms = acquisition.echo_ms or 0.0, acquisition.inversion_ms or 0.0
+    if acquisition.unwanted is not None:
+        return acquisition.unwanted
+    if acquisition.gradient_echo and te_ms >= _SHORT_GRADIENT_ECHO_MS[0]:
+        return "gradient echo with a long echo time (T2*)"
+    if acquisition.inverted and not acquisition.gradient_echo and 0 < ti_ms < _STIR_TI_MS:
+        return "short inversion time (STIR)"
+    return None
 
 
-def _unwanted(header: Dataset, sequence: set[str]) -> str | None:
-    kinds = sorted({kind.upper() for kind in texts(header, "ImageType")} & _UNWANTED_IMAGE_TYPES)
-    if kinds:
-        return f"image type {kinds[0]}"
-    if "EP" in sequence or (number(header, "DiffusionBValue") or 0) > 0:
-        return "echo-planar or diffusion acquisition"
-    return "angiography" if text(header, "AngioFlag") == "Y" else None
+def _measured(acquisition: Acquisition) -> Weighting | None:
+    te_ms, tr_ms = acquisition.echo_ms or 0.0, acquisition.repetition_ms or 0.0
+    ti_ms = acquisition.inversion_ms or 0.0
+    if acquisition.declared is not None or not (te_ms > 0 and tr_ms > 0):
+        return acquisition.declared
+    if acquisition.gradient_echo:
+        return _gradient_echo(te_ms, tr_ms, ti_ms, prepared=acquisition.prepared)
+    return _spin_echo(te_ms, tr_ms, ti_ms)
 
 
 def _spin_echo(te_ms: float, tr_ms: float, ti_ms: float) -> Weighting | None:

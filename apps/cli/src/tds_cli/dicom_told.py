@@ -1,0 +1,69 @@
+"""What a DICOM study holds, as lines for people."""
+
+import shutil
+import textwrap
+from collections.abc import Iterator
+from typing import Final
+
+from tds_cli.output import say
+from tds_clinical.dicom import SeriesRow, StudyTable
+
+_HEADS: Final = ("series", "read as", "guess", "sure", "voxels", "mm", "plane")
+_INDENT: Final = " " * 4
+_WIDEST: Final = 120
+
+
+def say_study_table(table: StudyTable) -> None:
+    """Print what a study holds: a line of figures for each series, and below it the reasons.
+
+    Args:
+        table: What was found.
+    """
+    width = min(shutil.get_terminal_size().columns, _WIDEST)
+    lines = [_HEADS, *(_figures(row) for row in table.rows)]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(_HEADS))]
+    say(_aligned(_HEADS, widths))
+    for row, line in zip(table.rows, lines[1:], strict=True):
+        say(_aligned(line, widths))
+        for sentence in _sentences(row):
+            _say_wrapped(sentence, width, indent=_INDENT)
+    for dispute in table.disputes:
+        _say_wrapped(f"to be settled: {dispute}", width)
+    for fault in table.damaged:
+        _say_wrapped(f"damaged: {fault}", width)
+    if table.ignored:
+        kinds = ", ".join(f"{kind} {count}" for kind, count in table.ignored.items())
+        _say_wrapped(f"files that are no MR images: {kinds}", width)
+
+
+def _figures(row: SeriesRow) -> tuple[str, ...]:
+    return (
+        row.name or "-",
+        "-" if row.chosen is None else str(row.chosen),
+        "-" if row.guess is None else str(row.guess),
+        f"{row.confidence:.2f}",
+        "-" if row.shape is None else "x".join(map(str, row.shape)),
+        "-" if row.spacing_mm is None else " x ".join(f"{edge:.3g}" for edge in row.spacing_mm),
+        row.orientation or "-",
+    )
+
+
+def _sentences(row: SeriesRow) -> Iterator[str]:
+    times = (("TR", row.repetition_ms), ("TE", row.echo_ms), ("TI", row.inversion_ms))
+    recorded = ", ".join(f"{name} {value:g}" for name, value in times if value is not None)
+    agent = "contrast agent recorded" if row.contrast else ""
+    part = row.label.partition(", ")[2]
+    facts = (row.description, part, row.kind, f"{recorded} ms" if recorded else "no timing recorded", agent)
+    yield "; ".join(fact for fact in facts if fact)
+    yield f"because {row.reason}" if not row.overridden else f"chosen by you; by itself: {row.reason}"
+    if row.refused_because:
+        yield f"no volume: {row.refused_because}"
+
+
+def _aligned(cells: tuple[str, ...], widths: list[int]) -> str:
+    return "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip()
+
+
+def _say_wrapped(sentence: str, width: int, *, indent: str = "") -> None:
+    for line in textwrap.wrap(sentence, width, initial_indent=indent, subsequent_indent=indent + "  "):
+        say(line)
