@@ -80,6 +80,7 @@ def _key_image(context: ResultContext, picture: KeyPicture, number: int) -> Data
     dataset.SOPClassUID = SecondaryCaptureImageStorage
     dataset.SOPInstanceUID = context.uids.make("key-image", "instance", number, digest)
     dataset.InstanceNumber = number
+    dataset.BodyPartExamined = "BRAIN"
     dataset.PatientOrientation = ""
     dataset.ImageType = ["DERIVED", "SECONDARY"]
     dataset.BurnedInAnnotation = "NO"

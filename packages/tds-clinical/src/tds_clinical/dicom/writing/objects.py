@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Final
 
 from pydicom.dataset import Dataset, FileMetaDataset
@@ -40,6 +41,16 @@ _NEVER_ABSENT: Final = (
 )
 
 
+class ResultKind(StrEnum):
+    """The objects that results are filed as."""
+
+    SEGMENTATION = "seg"
+    STRUCTURE_SET = "rtstruct"
+    KEY_IMAGE = "key-image"
+    REPORT = "report"
+    STRUCTURED_REPORT = "sr"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObjectReference:
     """Where a written object can be found.
@@ -72,7 +83,7 @@ def add_patient_and_study(dataset: Dataset, context: ResultContext) -> None:
     dataset.SpecificCharacterSet = "ISO_IR 192"
     for keyword in _PATIENT_AND_STUDY:
         if keyword in header:
-            setattr(dataset, keyword, header.get(keyword))
+            dataset.add(header[keyword])  # as it is: a value that breaks its format in the source stays the same
         elif keyword in _NEVER_ABSENT:
             setattr(dataset, keyword, "")
 

@@ -1,0 +1,88 @@
+"""Whether a segmentation object holds the segments of the findings, at their places."""
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom.dataset import Dataset
+from pydicom.pixels.utils import iter_pixels
+
+from tds_clinical.codes import LABEL_CODES
+from tds_clinical.dicom.writing._agreement import agree, agree_identifier, agree_number
+from tds_clinical.findings import Findings, ResultContext, Segment
+
+_RAS_FROM_LPS: Final = np.array([-1.0, -1.0, 1.0])
+_SAME_PLACE_MM: Final = 0.1
+
+Sums = dict[int, NDArray[np.float64]]
+"""Of each segment, by number: how many voxels it has, and the sums of their x, y and z."""
+
+
+def check_segmentation(context: ResultContext, segmentation: Dataset) -> None:
+    """Go on if a segmentation has the segments, voxels and places of the findings.
+
+    Args:
+        context: What it is about.
+        segmentation: The object, read back.
+
+    Raises:
+        ResultsDisagree: If it does not.
+    """
+    findings = context.findings
+    described = [item for item in segmentation.SegmentSequence if item.SegmentNumber]  # 0 is the background
+    agree("number of segments", len(described), len(findings.segments))
+    stored, expected = _stored_sums(segmentation), _expected_sums(findings)
+    for item, segment in zip(described, findings.segments, strict=True):
+        _check_description(item, segment)
+        _check_place(segment, stored.get(segment.number, np.zeros(4)), expected[segment.number])
+    agree("segments that have voxels", sorted(stored), sorted(expected))
+
+
+def _check_description(item: Dataset, segment: Segment) -> None:
+    subject = f"segment {segment.number}"
+    agree(f"{subject}, number", int(item.SegmentNumber), segment.number)
+    code = item.SegmentedPropertyTypeCodeSequence[0].CodeValue
+    agree(f"{subject}, code of the label", code, LABEL_CODES[segment.label].value)
+    agree(f"{subject}, tracking ID", item.TrackingID, segment.tracking_id)
+    agree_identifier(f"{subject}, tracking UID", item.TrackingUID, segment.tracking_uid)
+
+
+def _check_place(segment: Segment, stored: NDArray[np.float64], expected: NDArray[np.float64]) -> None:
+    subject = f"segment {segment.number}"
+    agree(f"{subject}, voxels", int(stored[0]), segment.voxels)
+    centres = stored[1:] / stored[0] * _RAS_FROM_LPS, expected[1:] / expected[0]
+    for axis, written, wanted in zip("xyz", *centres, strict=True):
+        agree_number(f"{subject}, {axis} of its centroid", written, wanted, tolerance=_SAME_PLACE_MM)
+
+
+def _stored_sums(segmentation: Dataset) -> Sums:
+    shared = segmentation.SharedFunctionalGroupsSequence[0]
+    cosines = np.array(shared.PlaneOrientationSequence[0].ImageOrientationPatient, float).reshape(2, 3)
+    spacing = np.array(shared.PixelMeasuresSequence[0].PixelSpacing, float)
+    steps = np.stack([cosines[1] * spacing[0], cosines[0] * spacing[1]])  # from row to row, from column to column
+    sums: Sums = {}
+    frames = zip(iter_pixels(segmentation), segmentation.PerFrameFunctionalGroupsSequence, strict=True)
+    for pixels, groups in frames:
+        corner = np.array(groups.PlanePositionSequence[0].ImagePositionPatient, float)
+        rows, columns = np.nonzero(pixels)
+        numbers = pixels[rows, columns]
+        if "SegmentIdentificationSequence" in groups:
+            numbers = np.full(len(rows), groups.SegmentIdentificationSequence[0].ReferencedSegmentNumber)
+        for number in np.unique(numbers).tolist():
+            inside = numbers == number
+            place = inside.sum() * corner + np.array([rows[inside].sum(), columns[inside].sum()]) @ steps
+            sums[number] = sums.get(number, np.zeros(4)) + np.array([inside.sum(), *place])
+    return sums
+
+
+def _expected_sums(findings: Findings) -> Sums:
+    voxels = np.nonzero(findings.lesion_map)
+    lesions, labels = findings.lesion_map[voxels], findings.mask.voxels[voxels]
+    affine = findings.mask.ras_from_voxel
+    sums: Sums = {}
+    for segment in findings.segments:
+        inside = (lesions == segment.lesion) & (labels == segment.label)
+        count = inside.sum()
+        place = affine[:3, :3] @ [axis[inside].sum() for axis in voxels] + count * affine[:3, 3]
+        sums[segment.number] = np.array([count, *place], float)
+    return sums

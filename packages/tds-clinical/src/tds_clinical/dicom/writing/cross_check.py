@@ -1,0 +1,172 @@
+"""Whether all objects of one result agree with each other and with the findings, before any of them is written.
+
+Each object is read back from the bytes that would be written, by code that shares nothing with what built it but the
+codes and identifiers.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from typing import Final
+
+import numpy as np
+import pydicom
+from pydicom.datadict import dictionary_has_tag, dictionary_VR
+from pydicom.dataset import Dataset
+from pydicom.uid import UID
+
+from tds_clinical.dicom.writing._agreement import agree, agree_identifier
+from tds_clinical.dicom.writing._check_segmentation import check_segmentation
+from tds_clinical.dicom.writing._check_structure_set import check_structure_set
+from tds_clinical.dicom.writing._check_structured_report import check_structured_report
+from tds_clinical.dicom.writing.key_images import KeyPicture
+from tds_clinical.dicom.writing.objects import ResultKind
+from tds_clinical.errors import ResultsDisagree
+from tds_clinical.findings import ResultContext
+
+_IDENTITY: Final = ("PatientID", "PatientName", "StudyInstanceUID", "AccessionNumber", "StudyID")
+_STUDY_CLASS: Final = "1.2.840.10008.3.1.2.3.1"  # a structure set refers to its study as if that were an object
+_FRAMES_OF_REFERENCE: Final = ("FrameOfReferenceUID", "ReferencedFrameOfReferenceUID")
+_MAGIC: Final = b"%PDF-"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuiltObject:
+    """One object as it would be written.
+
+    Attributes:
+        kind: What it is.
+        file_name: Its name in the result's folder.
+        data: The whole file.
+    """
+
+    kind: ResultKind
+    file_name: str
+    data: bytes
+
+    def read(self) -> Dataset:
+        """Return the object as it is in the file."""
+        return pydicom.dcmread(BytesIO(self.data))
+
+
+def cross_check(
+    context: ResultContext,
+    objects: Sequence[BuiltObject],
+    *,
+    pictures: Sequence[KeyPicture] = (),
+    pdf: bytes | None = None,
+) -> None:
+    """Go on if objects agree with each other and with what they are about.
+
+    They are of the source's patient, study and frame of reference. Segments have the voxels, places, codes and tracking
+    identifiers of the findings, and the structured report, the structure set and the findings say the same of them.
+    Whatever an object refers to is an image of the source or another one of the objects. All identifiers are valid and
+    no two objects share one. Key images and report hold what they were made from.
+
+    Args:
+        context: What they are about.
+        objects: All objects of one result.
+        pictures: What the key images were made from.
+        pdf: What the report was made from.
+
+    Raises:
+        ResultsDisagree: If anything disagrees; the message says what, without identifiers.
+    """
+    read = [(entry, entry.read()) for entry in objects]
+    by_kind = {kind: [dataset for entry, dataset in read if entry.kind is kind] for kind in ResultKind}
+    for entry, dataset in read:
+        _check_identity(entry.file_name, dataset, context)
+    _check_uids(read, context)
+    _check_references(read, context)
+    _check_contents(by_kind, context)
+    _check_pictures(by_kind[ResultKind.KEY_IMAGE], pictures)
+    for dataset in by_kind[ResultKind.REPORT]:
+        _check_pdf(dataset, pdf)
+
+
+def _check_contents(by_kind: Mapping[ResultKind, list[Dataset]], context: ResultContext) -> None:
+    segmentation = next(iter(by_kind[ResultKind.SEGMENTATION]), None)
+    if segmentation is not None:
+        check_segmentation(context, segmentation)
+    for report in by_kind[ResultKind.STRUCTURED_REPORT]:
+        check_structured_report(context, report, segmentation)
+    for structure_set in by_kind[ResultKind.STRUCTURE_SET]:
+        check_structure_set(context, structure_set, segmentation)
+
+
+def _check_identity(name: str, dataset: Dataset, context: ResultContext) -> None:
+    header = context.source.header
+    for keyword in _IDENTITY:
+        agree_identifier(f"{name}, {keyword}", str(dataset.get(keyword, "")), str(header.get(keyword) or ""))
+    for frame_of_reference in _values(dataset, _FRAMES_OF_REFERENCE):
+        agree_identifier(f"{name}, frame of reference", frame_of_reference, context.source.frame_of_reference_uid)
+
+
+def _check_uids(read: Iterable[tuple[BuiltObject, Dataset]], context: ResultContext) -> None:
+    taken = {str(header.SOPInstanceUID) for header in context.source.headers}
+    series: dict[str, ResultKind] = {}
+    for entry, dataset in read:
+        instance, in_series = str(dataset.SOPInstanceUID), str(dataset.SeriesInstanceUID)
+        if not (UID(instance).is_valid and UID(in_series).is_valid):
+            _refuse(f"{entry.file_name}: its UID or that of its series is not valid")
+        if instance in taken:
+            _refuse(f"{entry.file_name}: another object has the same SOP Instance UID")
+        if (
+            in_series == context.source.header.SeriesInstanceUID
+            or series.setdefault(in_series, entry.kind) != entry.kind
+        ):
+            _refuse(f"{entry.file_name}: its series is that of objects of another kind")
+        taken.add(instance)
+    tracking = [segment.tracking_uid for segment in context.findings.segments]
+    tracking += context.findings.lesion_uids.values()
+    if len(set(tracking)) != len(tracking) or not all(UID(uid).is_valid for uid in tracking):
+        _refuse("a tracking UID is not valid, or two things have the same one")
+
+
+def _check_references(read: Sequence[tuple[BuiltObject, Dataset]], context: ResultContext) -> None:
+    datasets = [*context.source.headers, *(dataset for _, dataset in read)]
+    known = {(str(d.SOPClassUID), str(d.SOPInstanceUID)) for d in datasets}
+    known.add((_STUDY_CLASS, str(context.source.header.StudyInstanceUID)))
+    for entry, dataset in read:
+        if not set(_references(dataset)) <= known:
+            _refuse(f"{entry.file_name}: it refers to an object that is neither in the source nor in the results")
+
+
+def _references(dataset: Dataset) -> Iterator[tuple[str, str]]:
+    for item in _items(dataset):
+        if "ReferencedSOPInstanceUID" in item:
+            yield str(item.ReferencedSOPClassUID), str(item.ReferencedSOPInstanceUID)
+
+
+def _values(dataset: Dataset, keywords: Sequence[str]) -> Iterator[str]:
+    return (str(item.get(keyword)) for item in _items(dataset) for keyword in keywords if keyword in item)
+
+
+def _items(dataset: Dataset) -> Iterator[Dataset]:
+    """Return a dataset and all items of its sequences, at every depth, without decoding other elements."""
+    yield dataset
+    for tag in list(dataset.keys()):
+        known = dataset.get_item(tag).VR or (dictionary_VR(tag) if dictionary_has_tag(tag) else "UN")
+        if known == "SQ":
+            for item in dataset[tag].value:
+                yield from _items(item)
+
+
+def _check_pictures(key_images: Sequence[Dataset], pictures: Sequence[KeyPicture]) -> None:
+    if key_images:
+        agree("number of key images", len(key_images), len(pictures))
+    for number, (dataset, picture) in enumerate(zip(key_images, pictures, strict=False), start=1):
+        agree(f"key image {number}, shape", dataset.pixel_array.shape, picture.pixels.shape)
+        if not np.array_equal(dataset.pixel_array, picture.pixels):
+            _refuse(f"key image {number}: its pixels are not those of its picture")
+
+
+def _check_pdf(dataset: Dataset, pdf: bytes | None) -> None:
+    stored = dataset.EncapsulatedDocument[: dataset.EncapsulatedDocumentLength]
+    if not stored.startswith(_MAGIC) or stored != pdf:
+        _refuse("the report's object does not hold the PDF that it was made from")
+
+
+def _refuse(what: str) -> None:
+    message = f"{what}; nothing was written"
+    raise ResultsDisagree(message)
