@@ -111,9 +111,10 @@ def test_processes_that_come_and_go_and_die_give_the_result_of_one(place: Place,
     # The main process alone tells.
     assert sum(line.startswith("9 ") for line in died.stdout.splitlines()) == 2
 
-    # The second process was killed; the first did not wait for it, and the run goes on with one process or two.
+    # The second process was killed; the first did not wait for it, and the run goes on with one process or two. Whether
+    # the first still says so depends on who is quicker: torchrun, which ends it, or the first itself.
     assert died.returncode != 0
-    assert "another process of this run ended" in died.stderr
+    assert "SIGKILL" in died.stderr
     assert 0 < state_of(folder / "killed")["run"]["step"] < 9
     shutil.copytree(folder / "killed", folder / "alone")
     done = torchrun("train.py", place.config, folder / "killed", 3)

@@ -25,6 +25,9 @@ CONTEXT_BYTES: Final = 700 * 1024**2
 SLACK_SHARE: Final = 0.1
 """Allowance on CUDA for workspaces of convolutions and for memory lost between blocks, of what changes in a step."""
 
+CPU_SHARE: Final = 0.2
+"""The same on the CPU, where oneDNN keeps copies in its own layout of what a convolution reads and writes."""
+
 _DTYPES: Final = {Precision.BF16: torch.bfloat16, Precision.FP16: torch.float16}
 _STATES: Final = {"adamw": 2, "sgd": 1}
 """Numbers that an optimiser keeps for each weight."""
@@ -40,7 +43,8 @@ class Memory:
         average: The averaged copy of the weights.
         step: Most that a step makes besides: activations, loss, gradients.
         validation: Most that predicting a part of a case makes besides.
-        context: What CUDA takes before anything is computed, and an allowance for what cannot be counted.
+        context: What CUDA takes before anything is computed, and an allowance for what cannot be counted, on either
+            device.
     """
 
     weights: int
@@ -92,7 +96,7 @@ def estimate_memory(config: TrainingConfig, load: Load) -> Memory:
     step = max(step, 2 * trained)
     validation = _validation_bytes(config, network, load, device)
     changing = max(step, validation)
-    context = CONTEXT_BYTES + int(SLACK_SHARE * changing) if device == "cuda" else 0
+    context = int(CPU_SHARE * changing) if device == "cpu" else CONTEXT_BYTES + int(SLACK_SHARE * changing)
     return Memory(
         weights=weights,
         optimiser=_STATES[config.optimiser.name] * trained,
