@@ -11,7 +11,7 @@ from tds_core.training.config import TrainingConfig
 from tds_core.training.losses import LOSS_NAMES
 from tds_core.training.models import MODEL_NAMES
 from tds_core.training.planning import Load, estimate_memory
-from tds_core.training.planning.memory import CONTEXT_BYTES, CPU_SHARE, CPU_SHARE
+from tds_core.training.planning.memory import CONTEXT_BYTES, CPU_SHARE
 from tds_core.training.planning.tracing import Casts, LiveBytes, weight_bytes
 
 Configured = Callable[..., TrainingConfig]
