@@ -25,7 +25,7 @@ from scipy import ndimage
 
 from tds_clinical.errors import ResultsDisagree
 from tds_clinical.measurement.chords import Line, longest_chord, longest_lines
-from tds_clinical.measurement.outline import split_pieces
+from tds_clinical.measurement.outline import Piece, split_pieces
 from tds_data.report import LesionReport, Point
 from tds_data.vocabulary import REGION_LABELS, REGIONS, Region
 from tds_data.volume import Volume
@@ -152,37 +152,61 @@ def _measure(labels: NDArray[np.generic], place: _Place) -> dict[Region, Diamete
     }
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Cross:
+    """A longest line and the one at right angles to it, in millimetres of the slice."""
+
+    longest: Line
+    perpendicular: Line
+    slice_index: int
+
+    @property
+    def lengths_mm(self) -> tuple[float, float]:
+        return _length(self.longest), _length(self.perpendicular)
+
+
 def _measure_region(region: NDArray[np.bool_], passable: NDArray[np.bool_], place: _Place) -> Diameters:
     basis, from_pixels = place.plane
     bounds = _longest_possible_mm(region, from_pixels)
-    best: tuple[float, float, Line, Line, int] | None = None
-    for index in np.argsort(-bounds, kind="stable"):
-        if best is not None and bounds[index] < best[0] - _EQUAL_MM:
+    best: _Cross | None = None
+    for index in np.argsort(-bounds, kind="stable").tolist():
+        if best is not None and bounds[index] < best.lengths_mm[0] - _EQUAL_MM:
             break
         for piece in split_pieces(region[index], passable[index]):
-            sides, body = piece.region @ from_pixels.T, piece.body @ from_pixels.T
-            for line in longest_lines(sides):
-                length = float(np.linalg.norm(line[1] - line[0]))
-                if best is not None and length < best[0] - _EQUAL_MM:
-                    break
-                across = np.array([line[0, 1] - line[1, 1], line[1, 0] - line[0, 0]]) / length
-                chord = longest_chord(sides, body, across)
-                width = float(np.linalg.norm(chord[1] - chord[0]))
-                if best is None or length > best[0] + _EQUAL_MM or width > best[1] + _EQUAL_MM:
-                    best = (length, width, line, chord, int(index))
+            best = _better(best, piece, index, from_pixels)
     if best is None:
         message = "a region without voxels has no diameters"
         raise ValueError(message)
-    length, width, line, chord, index = best
-    origin = place.origin_mm(index)
+    origin = place.origin_mm(best.slice_index)
+    longest_mm, perpendicular_mm = best.lengths_mm
     return Diameters(
-        longest_mm=length,
-        perpendicular_mm=width,
-        longest_ends_mm=_ends(line, basis, origin),
-        perpendicular_ends_mm=_ends(chord, basis, origin),
+        longest_mm=longest_mm,
+        perpendicular_mm=perpendicular_mm,
+        longest_ends_mm=_ends(best.longest, basis, origin),
+        perpendicular_ends_mm=_ends(best.perpendicular, basis, origin),
         axis=place.axis,
-        slice_index=place.start[place.axis] + index,
+        slice_index=place.start[place.axis] + best.slice_index,
     )
+
+
+def _better(best: _Cross | None, piece: Piece, index: int, from_pixels: NDArray[np.float64]) -> _Cross | None:
+    """Return the best cross of a piece where it beats the best one so far, else that."""
+    longest_mm, perpendicular_mm = (0.0, 0.0) if best is None else best.lengths_mm
+    if piece.longest_possible_mm(from_pixels) < longest_mm - _EQUAL_MM:
+        return best
+    sides = piece.region_sides @ from_pixels.T
+    lines = longest_lines(sides)
+    length = _length(lines[0])
+    if length < longest_mm - _EQUAL_MM:
+        return best
+    body = piece.body_sides @ from_pixels.T
+    for line in lines:
+        (x, y), (end_x, end_y) = line
+        chord = longest_chord(sides, body, np.array([y - end_y, end_x - x]) / length)
+        if length > longest_mm + _EQUAL_MM or _length(chord) > perpendicular_mm + _EQUAL_MM:
+            best = _Cross(longest=line, perpendicular=chord, slice_index=index)
+            longest_mm, perpendicular_mm = best.lengths_mm
+    return best
 
 
 def _longest_possible_mm(region: NDArray[np.bool_], from_pixels: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -192,7 +216,7 @@ def _longest_possible_mm(region: NDArray[np.bool_], from_pixels: NDArray[np.floa
     """
     angles = np.arange(_DIRECTIONS) * np.pi / _DIRECTIONS
     steps = np.stack([np.cos(angles), np.sin(angles)], axis=1) @ from_pixels  # mm along each direction for one pixel
-    filled = region.any(axis=2)
+    filled = np.asarray(region.any(axis=2))
     ends = np.stack([region.argmax(axis=2), region.shape[2] - 1 - region[:, :, ::-1].argmax(axis=2)])
     rows = np.arange(region.shape[1])
     longest = np.zeros(region.shape[0])
@@ -202,6 +226,10 @@ def _longest_possible_mm(region: NDArray[np.bool_], from_pixels: NDArray[np.floa
         low = np.where(filled, reach, np.inf).min(axis=(0, 2))
         longest = np.maximum(longest, np.where(filled.any(axis=1), high - low + max(abs(first), abs(second)), 0.0))
     return np.asarray(longest / np.cos(np.pi / (2 * _DIRECTIONS)) + _EQUAL_MM)
+
+
+def _length(line: Line) -> float:
+    return float(np.linalg.norm(line[1] - line[0]))
 
 
 def _ends(line: Line, basis: NDArray[np.float64], origin: NDArray[np.float64]) -> tuple[Point, Point]:

@@ -6,6 +6,7 @@ draws it from edge to edge, and one pixel is one pixel wide along either axis. P
 together, as voxels of one lesion do.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -33,12 +34,34 @@ class Piece:
     """A connected part of a region in one slice.
 
     Attributes:
-        region: Sides of the outline of what is measured, pixels, shape (n, 2 ends, 2 axes).
-        body: Sides of the outline of what a line may run through, likewise.
+        start: First pixel of the box that it was cut from.
+        region: What is measured in the box, boolean.
+        body: What a line may run through, without holes; holds the region.
     """
 
-    region: NDArray[np.float64]
-    body: NDArray[np.float64]
+    start: tuple[int, int]
+    region: NDArray[np.bool_]
+    body: NDArray[np.bool_]
+
+    @property
+    def region_sides(self) -> NDArray[np.float64]:
+        """Sides of the outline of what is measured, pixels of the slice, shape (n, 2 ends, 2 axes)."""
+        return np.asarray(outline(self.region) + np.array(self.start))
+
+    @property
+    def body_sides(self) -> NDArray[np.float64]:
+        """Sides of the outline of what a line may run through, likewise."""
+        return np.asarray(outline(self.body) + np.array(self.start))
+
+    def longest_possible_mm(self, from_pixels: NDArray[np.float64]) -> float:
+        """Return the longer diagonal of the box, which no line exceeds.
+
+        Args:
+            from_pixels: Matrix of shape (2, 2) from pixels to millimetres.
+        """
+        rows, columns = self.region.shape
+        diagonals = from_pixels @ np.array([[rows, rows], [columns, -columns]], float)
+        return float(np.linalg.norm(diagonals, axis=0).max())
 
 
 def outline(pixels: NDArray[np.bool_]) -> NDArray[np.float64]:
@@ -56,22 +79,19 @@ def outline(pixels: NDArray[np.bool_]) -> NDArray[np.float64]:
     return np.concatenate(sides)
 
 
-def split_pieces(region: NDArray[np.bool_], passable: NDArray[np.bool_]) -> list[Piece]:
-    """Return the connected parts of a region in one slice.
+def split_pieces(region: NDArray[np.bool_], passable: NDArray[np.bool_]) -> Iterator[Piece]:
+    """Yield the connected parts of a region in one slice.
 
     Args:
         region: What is measured, shape (a, b).
         passable: What a line may run through besides what it encloses; holds the region.
     """
-    body = _without_holes(passable)
-    labels, count = ndimage.label(body, structure=_TOUCHING)
-    pieces = []
-    for number in range(1, count + 1):
-        part = labels == number
-        member = part & region
+    labels, _ = ndimage.label(_without_holes(passable), structure=_TOUCHING)
+    for number, box in enumerate(ndimage.find_objects(labels), start=1):
+        body = labels[box] == number
+        member = body & region[box]
         if member.any():
-            pieces.append(Piece(region=outline(member), body=outline(part)))
-    return pieces
+            yield Piece(start=(box[0].start, box[1].start), region=member, body=body)
 
 
 def _without_holes(pixels: NDArray[np.bool_]) -> NDArray[np.bool_]:
