@@ -139,16 +139,24 @@ class IncompleteSeries(ClinicalError, ValueError):
         series: The series in words, by number.
         gap_mm: The distance between neighbouring slices that does not fit.
         expected_mm: The usual distance between neighbouring slices.
+        missing: How many slices fit into that distance; 0 if the slices are only unevenly spaced.
     """
 
-    def __init__(self, series: str, *, gap_mm: float, expected_mm: float, after_slice: int) -> None:
+    def __init__(
+        self, series: str, *, gap_mm: float, expected_mm: float, after_slice: int, missing: int | None = None
+    ) -> None:
+        cause = {
+            None: "slices are missing or unevenly spaced: export the whole series again",
+            0: "the slices are unevenly spaced: read them resampled to a regular box, or export an even series",
+        }.get(missing, f"{missing} slice(s) are missing there: export the whole series again")
         super().__init__(
             f"{series}: {gap_mm:.2f} mm lie between slices {after_slice} and {after_slice + 1} along the slice normal, "
-            f"{expected_mm:.2f} mm were expected; slices are missing or unevenly spaced: export the whole series again"
+            f"{expected_mm:.2f} mm were expected; {cause}"
         )
         self.series = series
         self.gap_mm = gap_mm
         self.expected_mm = expected_mm
+        self.missing = missing
 
 
 class GeometryNotSupported(ClinicalError, ValueError):

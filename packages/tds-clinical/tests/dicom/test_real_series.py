@@ -1,7 +1,7 @@
 """Real scanner files against the volumes that dcm2niix makes of them.
 
-The GE series are time series: one time point of each is a classic volume. dcm2niix stores rows from back to front,
-so its second axis runs against ours.
+All series are time series; dcm2niix makes one four-dimensional image of each. It stores rows from back to front, so its
+second axis runs against ours: both are compared in canonical (RAS) order of axes.
 """
 
 import os
@@ -9,12 +9,12 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
-import pydicom
 import pytest
 
-from tds_clinical.dicom import SeriesFiles, read_series, read_series_headers, read_study
-from tds_clinical.errors import GeometryNotSupported, MixedPatients
+from tds_clinical.dicom import read_series, read_series_headers, read_source, read_study, read_time_series
+from tds_clinical.errors import MixedPatients
 from tds_data.errors import SequenceNotFound
+from tds_data.volume import Volume
 
 ROOT = os.environ.get("TDS_REAL_DATA")
 DATA = Path(ROOT or ".") / "dicom" / "dcm_qa_nih"
@@ -24,36 +24,43 @@ pytestmark = [
     pytest.mark.skipif(not ROOT or not DATA.is_dir(), reason="TDS_REAL_DATA holds no dicom/dcm_qa_nih"),
 ]
 
-SLICES = 15
+GE = [("20180918GE", number, f"DCM2NIIX_regression_test_{number}", 15, 10) for number in (4, 5, 6, 7)]
+SIEMENS = [
+    ("20180918Si", number, f"EPI_PE={direction}_{number}", 5, 2)
+    for number, direction in ((3, "AP"), (4, "PA"), (5, "RL"), (6, "LR"))
+]
 
 
-@pytest.mark.parametrize("number", [4, 5, 6, 7])
-def test_one_time_point_equals_the_dcm2niix_volume(number: int) -> None:
-    (series,) = read_series_headers(DATA / "In" / "20180918GE" / f"mr_{number:04d}")
-    by_place = {}
-    for file in series.slices:
-        instance = int(pydicom.dcmread(file.path, specific_tags=["InstanceNumber"]).InstanceNumber)
-        by_place.setdefault(float(file.header.ImagePositionPatient[2]), []).append((instance, file))
-    first = tuple(min(files, key=lambda pair: pair[0])[1] for files in by_place.values())
-    assert len(first) == SLICES
-    volume = read_series(SeriesFiles(uid=series.uid, number=series.number, slices=first))
-    reference = nib.load(DATA / "Ref" / f"DCM2NIIX_regression_test_{number}.nii")
-    np.testing.assert_array_equal(volume.voxels[:, ::-1], np.asarray(reference.dataobj)[..., 0])
-    flip = np.diag([1.0, -1.0, 1.0, 1.0])
-    flip[1, 3] = volume.shape[1] - 1
-    np.testing.assert_allclose(volume.ras_from_voxel @ flip, reference.affine, atol=1e-4)
+@pytest.mark.parametrize(("study", "number", "reference", "slices", "times"), GE + SIEMENS)
+def test_every_time_point_equals_that_of_dcm2niix(
+    study: str, number: int, reference: str, slices: int, times: int
+) -> None:
+    volumes = [v for v in read_series_headers(DATA / "In" / study) if v.number == number]
+    assert [len(v.slices) for v in volumes] == [slices] * times
+    read = read_time_series(volumes)
+    ours = nib.as_closest_canonical(nib.Nifti1Image(read.voxels.astype(np.int16), read.ras_from_voxel))
+    theirs = nib.as_closest_canonical(nib.load(DATA / "Ref" / f"{reference}.nii"))
+    assert theirs.shape == (*ours.shape[:3], times)
+    np.testing.assert_array_equal(np.asarray(ours.dataobj), np.asarray(theirs.dataobj))
+    np.testing.assert_allclose(ours.affine, theirs.affine, atol=1e-4)
 
 
-def test_a_time_series_is_refused() -> None:
-    (series,) = read_series_headers(DATA / "In" / "20180918GE" / "mr_0004")
-    with pytest.raises(GeometryNotSupported, match="series 4: 15 of its 15 slice places hold more than one image"):
-        read_series(series)
+def test_volumes_of_a_series_are_named() -> None:
+    volumes = [v for v in read_series_headers(DATA / "In" / "20180918GE") if v.number == 4]
+    assert [v.label for v in volumes] == [f"series 4, volume {n} of 10" for n in range(1, 11)]
+    mosaics = [v for v in read_series_headers(DATA / "In" / "20180918Si") if v.number == 3]
+    assert [v.label for v in mosaics] == [f"series 3, acquisition {n} of 2" for n in (1, 2)]
+    assert [v.name for v in mosaics] == ["3.1", "3.2"]
 
 
-def test_a_mosaic_is_refused() -> None:
-    (series,) = read_series_headers(DATA / "In" / "20180918Si" / "mr_0003")
-    with pytest.raises(GeometryNotSupported, match="series 3: mosaic"):
-        read_series(series)
+@pytest.mark.parametrize(("study", "frames"), [("20180918GE", 15), ("20180918Si", None)])
+def test_what_results_refer_to_lies_on_the_grid_that_was_read(study: str, frames: int | None) -> None:
+    for series in read_series_headers(DATA / "In" / study):
+        source = read_source(series)
+        volume = read_series(series)
+        assert source.is_grid_of(Volume(volume.voxels, volume.ras_from_voxel))
+        assert (None if source.frames is None else len(source.frames)) == frames
+        assert len(source.headers) == (frames or 1)
 
 
 def test_two_studies_are_refused() -> None:

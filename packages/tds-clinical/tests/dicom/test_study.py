@@ -6,7 +6,7 @@ import pydicom
 import pytest
 
 from tds_clinical.dicom import identify_sequence, looks_like_dicom, read_sequences, read_series_headers, read_study
-from tds_clinical.errors import AmbiguousSeries, GeometryNotSupported, NoImages, SeriesNotFound
+from tds_clinical.errors import AmbiguousSeries, DicomReadError, NoImages, SeriesNotFound
 from tds_clinical.testing import ClassicSeriesOptions, write_classic_series, write_classic_study
 from tds_data.case import Case
 from tds_data.errors import GridMismatch, SequenceNotFound
@@ -137,7 +137,7 @@ def test_a_picked_series_that_cannot_be_read_stops_the_study(study_folder: Path)
         dataset = pydicom.dcmread(path)
         dataset.NumberOfFrames = 2
         dataset.save_as(path)
-    with pytest.raises(GeometryNotSupported, match="series 2: enhanced multi-frame"):
+    with pytest.raises(DicomReadError, match="holds several frames and no functional groups"):
         read_study(study_folder)
 
 

@@ -15,7 +15,8 @@ from tds_clinical.dicom.study import (
     read_study,
 )
 from tds_clinical.dicom.study_table import SeriesRow, StudyTable, inspect_study
-from tds_clinical.dicom.volume import read_series
+from tds_clinical.dicom.time_series import TimeSeries, read_time_series
+from tds_clinical.dicom.volume import irregularity, read_series
 
 __all__ = [
     "DicomSequences",
@@ -29,8 +30,10 @@ __all__ = [
     "SourceFrame",
     "SourceSeries",
     "StudyTable",
+    "TimeSeries",
     "identify_sequence",
     "inspect_study",
+    "irregularity",
     "is_archive",
     "looks_like_dicom",
     "read_sequences",
@@ -38,6 +41,7 @@ __all__ = [
     "read_series_headers",
     "read_source",
     "read_study",
+    "read_time_series",
     "reading_notes",
     "scan_folder",
 ]

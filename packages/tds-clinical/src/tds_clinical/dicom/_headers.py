@@ -3,13 +3,16 @@
 from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, NamedTuple
 
 from pydicom.dataset import FileDataset
 from pydicom.uid import (
     UID,
     DeflatedExplicitVRLittleEndian,
     EnhancedMRImageStorage,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
     LegacyConvertedEnhancedMRImageStorage,
     MediaStorageDirectoryStorage,
     MRImageStorage,
@@ -17,11 +20,14 @@ from pydicom.uid import (
 
 from tds_clinical.dicom._archives import is_archive
 from tds_clinical.dicom._dataset import has_preamble, parse, starts_like_dicom
+from tds_clinical.dicom._model import PixelPlace
 from tds_clinical.dicom._tags import HEADER_TAGS, text
 from tds_clinical.errors import DicomReadError
 
 ENHANCED_CLASSES: Final = frozenset({EnhancedMRImageStorage, LegacyConvertedEnhancedMRImageStorage})
 _READABLE: Final = ENHANCED_CLASSES | {MRImageStorage}
+_NATIVE: Final = frozenset({ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian})
+_VR_BYTES: Final = 4
 _PIXEL_DATA_TAGS: Final = (b"\xe0\x7f\x10\x00", b"\x7f\xe0\x00\x10")
 
 
@@ -49,8 +55,20 @@ _IGNORED_NAMES: Final = (
 )
 
 
-def read_image_header(path: Path) -> FileDataset | Ignored:
-    """Return the part of an MR image's header that grouping, identification and geometry need, or what else it is.
+class FoundImage(NamedTuple):
+    """An MR image.
+
+    Attributes:
+        header: The part of its header that grouping, identification and geometry need.
+        pixels: Where its pixels lie; `None` if they are compressed.
+    """
+
+    header: FileDataset
+    pixels: PixelPlace | None
+
+
+def read_image_header(path: Path) -> FoundImage | Ignored:
+    """Return the header of an MR image and where its pixels lie, or what else a file is.
 
     Args:
         path: Any file.
@@ -69,7 +87,7 @@ def read_image_header(path: Path) -> FileDataset | Ignored:
         raise DicomReadError(path, f"the file cannot be opened ({error.strerror})") from error
 
 
-def _read(path: Path, stream: BinaryIO, *, bare: bool) -> FileDataset | Ignored:
+def _read(path: Path, stream: BinaryIO, *, bare: bool) -> FoundImage | Ignored:
     try:
         header = parse(path, stream, tags=HEADER_TAGS)
         named = _class_of(header)
@@ -78,7 +96,7 @@ def _read(path: Path, stream: BinaryIO, *, bare: bool) -> FileDataset | Ignored:
         _check_begun(path, header)
         if named not in _READABLE:
             return _kind(named)
-        _check_complete(path, header, stream)
+        pixels = _find_pixels(path, header, stream)
     except (DicomReadError, OSError):
         raise
     except Exception as error:  # damaged files fail in pydicom in many ways
@@ -86,7 +104,7 @@ def _read(path: Path, stream: BinaryIO, *, bare: bool) -> FileDataset | Ignored:
             return Ignored.NOT_DICOM
         raise DicomReadError(path, f"the DICOM header is damaged ({type(error).__name__})") from error
     _convert(header)
-    return header
+    return FoundImage(header, pixels)
 
 
 def _class_of(header: FileDataset) -> str:
@@ -113,10 +131,18 @@ def _convert(header: FileDataset) -> None:
             header[tag]
 
 
-def _check_complete(path: Path, header: FileDataset, stream: BinaryIO) -> None:
-    deflated = header.file_meta.get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian
+def _find_pixels(path: Path, header: FileDataset, stream: BinaryIO) -> PixelPlace | None:
+    syntax = text(header.file_meta, "TransferSyntaxUID")
+    deflated = syntax == DeflatedExplicitVRLittleEndian
     if not deflated and stream.read(4) not in _PIXEL_DATA_TAGS:
         raise DicomReadError(path, "it has no pixels or is truncated; export or copy it again")
     for keyword in ("SeriesInstanceUID", "StudyInstanceUID", "SOPInstanceUID"):
         if not text(header, keyword):
             raise DicomReadError(path, f"its header has no {keyword}; export or copy it again")
+    if syntax not in _NATIVE:
+        return None
+    is_implicit, is_little_endian = syntax == ImplicitVRLittleEndian, syntax != ExplicitVRBigEndian
+    if not is_implicit:
+        stream.read(_VR_BYTES)
+    length = int.from_bytes(stream.read(4), "little" if is_little_endian else "big")
+    return PixelPlace(offset=stream.tell(), length=length, is_little_endian=is_little_endian)

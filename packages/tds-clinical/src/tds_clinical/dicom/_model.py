@@ -6,6 +6,7 @@ from pathlib import Path
 from pydicom.dataset import FileDataset
 
 from tds_clinical.dicom._archives import UnpackedFolder
+from tds_clinical.errors import DicomReadError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -23,6 +24,19 @@ class PixelPlace:
     is_little_endian: bool
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tile:
+    """A part of a mosaic.
+
+    Attributes:
+        index: Which one, counted from 0 along the rows first.
+        image_shape: Rows and columns of the whole mosaic.
+    """
+
+    index: int
+    image_shape: tuple[int, int]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class SliceFile:
     """One stored picture: a file, or a frame or a tile of one.
@@ -32,7 +46,7 @@ class SliceFile:
         header: The part of its header that grouping, identification and geometry need; no pixels. That of a frame or a
             tile is written as if the picture were a file of its own, with what its functional groups say.
         frame: Frame number, counted from 1, in a multi-frame image; `None` in a single-frame one.
-        tile: Index of the tile in a mosaic, along its rows first; `None` if the picture is no tile.
+        tile: Which part of a mosaic it is; `None` if it is none.
         pixels: Where the pixels of the whole file lie; `None` if they are compressed.
         problem: Why the frames or tiles of the file cannot be told apart, so that it is listed and cannot be read.
         kept_by: What keeps a file on disk that was unpacked from an archive, for as long as it is referred to.
@@ -41,9 +55,9 @@ class SliceFile:
     path: Path
     header: FileDataset
     frame: int | None = None
-    tile: int | None = None
+    tile: Tile | None = None
     pixels: PixelPlace | None = None
-    problem: str = ""
+    problem: DicomReadError | None = None
     kept_by: UnpackedFolder | None = None
 
 

@@ -3,17 +3,18 @@
 import logging
 import warnings
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pydicom.dataset import Dataset, FileDataset
+from pydicom.dataset import Dataset
 
 from tds_clinical.dicom._archives import Progress
 from tds_clinical.dicom._files import find_files
-from tds_clinical.dicom._headers import ENHANCED_CLASSES, Ignored, read_image_header
+from tds_clinical.dicom._headers import FoundImage, Ignored, read_image_header
 from tds_clinical.dicom._model import SeriesFiles, SliceFile
-from tds_clinical.dicom._tags import number, text
+from tds_clinical.dicom._tags import text
+from tds_clinical.dicom._volumes import volumes_of
 from tds_clinical.errors import DicomReadError, MixedPatients, NoImages
 
 _LOG = logging.getLogger(__name__)
@@ -76,26 +77,24 @@ def scan_folder(folder: Path, *, progress: Progress | None = None, pass_over_dam
         # Scanners often break a value's format in harmless ways; what matters here is checked value by value.
         warnings.filterwarnings("ignore", module="pydicom")
         for done, path in enumerate(found.paths, start=1):
-            header = _image_header(path, damaged if pass_over_damage else None)
-            if isinstance(header, Ignored):
-                ignored[header] += 1
-            elif header is not None:
-                file = SliceFile(path=path, header=header, problem=_problem(header), kept_by=found.kept_by)
-                groups[text(header, "SeriesInstanceUID")].append(file)
+            image = _found_image(path, damaged if pass_over_damage else None)
+            if isinstance(image, Ignored):
+                ignored[image] += 1
+            elif image is not None:
+                file = SliceFile(path=path, header=image.header, pixels=image.pixels, kept_by=found.kept_by)
+                groups[text(image.header, "SeriesInstanceUID")].append(file)
             if progress is not None:
                 progress(done, len(found.paths))
-    if not groups:
-        raise NoImages(ignored.total() + len(damaged))
-    _refuse_mixture(header for slices in groups.values() for header in (s.header for s in slices))
+        if not groups:
+            raise NoImages(ignored.total() + len(damaged))
+        _refuse_mixture(header for slices in groups.values() for header in (s.header for s in slices))
+        series = _series(groups.values())
     if ignored:
         _LOG.info("files_ignored count=%d", ignored.total())
-    series = sorted(map(_series, groups.values()), key=lambda s: (s.number is None, s.number or 0, s.uid))
-    return FolderScan(
-        series=tuple(series), ignored=ignored.total(), ignored_kinds=dict(ignored), damaged=tuple(damaged)
-    )
+    return FolderScan(series=series, ignored=ignored.total(), ignored_kinds=dict(ignored), damaged=tuple(damaged))
 
 
-def _image_header(path: Path, damaged: list[DicomReadError] | None) -> FileDataset | Ignored | None:
+def _found_image(path: Path, damaged: list[DicomReadError] | None) -> FoundImage | Ignored | None:
     try:
         return read_image_header(path)
     except DicomReadError as error:
@@ -114,18 +113,6 @@ def _refuse_mixture(headers: Iterator[Dataset]) -> None:
         raise MixedPatients(len(patients), len(studies))
 
 
-def _series(slices: list[SliceFile]) -> SeriesFiles:
-    header = slices[0].header
-    series_number = number(header, "SeriesNumber")
-    return SeriesFiles(
-        uid=text(header, "SeriesInstanceUID"),
-        number=None if series_number is None else int(series_number),
-        slices=tuple(slices),
-    )
-
-
-def _problem(header: FileDataset) -> str:
-    if text(header, "SOPClassUID") in ENHANCED_CLASSES or (number(header, "NumberOfFrames") or 1) > 1:
-        return "enhanced multi-frame images are not supported yet; export it as classic single-frame images"
-    mosaic = "MOSAIC" in text(header, "ImageType").upper()
-    return "mosaic images are not supported yet; export one image per slice" if mosaic else ""
+def _series(groups: Iterable[Sequence[SliceFile]]) -> tuple[SeriesFiles, ...]:
+    volumes = (volume for files in groups for volume in volumes_of(files))
+    return tuple(sorted(volumes, key=lambda v: (v.number is None, v.number or 0, v.uid, v.index or 0)))

@@ -8,8 +8,8 @@ from pydicom.dataset import Dataset
 
 from tds_clinical.dicom._dataset import read_dataset
 from tds_clinical.dicom._model import SeriesFiles
-from tds_clinical.dicom._planes import places, ras_from_voxel
 from tds_clinical.dicom._tags import text
+from tds_clinical.dicom.volume import grid_of
 from tds_data.volume import Volume
 
 
@@ -62,20 +62,25 @@ class SourceSeries:
         return Volume(np.broadcast_to(np.uint8(0), self.shape), self.ras_from_voxel).same_grid(volume)
 
 
-def read_source(series: SeriesFiles) -> SourceSeries:
+def read_source(series: SeriesFiles, *, resample: bool = False) -> SourceSeries:
     """Return a series as results refer to it, on the grid that `read_series` reads it on.
 
     Args:
-        series: The series.
+        series: The series, or one volume of it.
+        resample: As for `read_series`.
 
     Raises:
         ClinicalError: As `read_series`.
     """
-    planes = [group[0] for group in places(series)]
-    first = planes[0]
+    layout = grid_of(series, resample=resample)
+    files = {plane.file.path: index for index, plane in reversed(list(enumerate(layout.planes)))}
+    paths = sorted(files, key=files.__getitem__)
+    instance = {path: index for index, path in enumerate(paths)}
+    whole = layout.irregularity or series.is_mosaic
+    frames = (SourceFrame(instance=instance[p.file.path], frame=p.file.frame) for p in layout.planes)
     return SourceSeries(
-        shape=(first.shape[1], first.shape[0], len(planes)),
-        ras_from_voxel=ras_from_voxel(series, planes),
-        headers=tuple(read_dataset(plane.file.path) for plane in planes),
-        frames=tuple(SourceFrame(instance=index) for index in range(len(planes))),
+        shape=layout.shape,
+        ras_from_voxel=layout.ras_from_voxel,
+        headers=tuple(map(read_dataset, paths)),
+        frames=None if whole else tuple(frames),
     )
