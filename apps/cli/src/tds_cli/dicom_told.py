@@ -56,6 +56,8 @@ def _sentences(row: SeriesRow) -> Iterator[str]:
     facts = (row.description, part, row.kind, f"{recorded} ms" if recorded else "no timing recorded", agent)
     yield "; ".join(fact for fact in facts if fact)
     yield f"because {row.reason}" if not row.overridden else f"chosen by you; by itself: {row.reason}"
+    if row.preferred_because:
+        yield f"taken before others because {row.preferred_because}"
     if row.refused_because:
         yield f"no volume: {row.refused_because}"
 

@@ -4,9 +4,10 @@ Classic headers hold these attributes side by side; enhanced ones (PS3.3, sectio
 them into functional groups, under other names for some. Both are heard.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, datetime
 from typing import Final
 
 from pydicom.dataset import Dataset
@@ -39,7 +40,7 @@ _DECLARED: Final = {"T1": Weighting.T1, "T2": Weighting.T2, "FLUID_ATTENUATED": 
 _DECLARED_UNWANTED: Final = frozenset(
     {"DIFFUSION", "FLOW_ENCODED", "PERFUSION", "PROTON_DENSITY", "STIR", "TAGGING", "TOF", "T2_STAR", "FIELD_MAP"}
 )
-_SECONDS: Final = (3600.0, 60.0, 1.0)
+_ANY_DAY: Final = "19000101"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,18 +173,12 @@ def _unwanted(places: tuple[Dataset, ...], kinds: set[str], image_types: set[str
 
 
 def _moment(stamp: str) -> float | None:
-    # YYYYMMDDHHMMSS.FFFFFF, or without the day (PS3.5, section 6.2).
-    digits, _, fraction = stamp.replace(":", "").partition(".")
-    day, clock = (digits[:8], digits[8:14]) if len(digits) > len("HHMMSS") else ("", digits[:6])
-    if len(clock) != len("HHMMSS") or not (day + clock).isdecimal():
-        return None
-    parts = (float(clock[i : i + 2]) for i in (0, 2, 4))
-    seconds = sum(part * unit for part, unit in zip(parts, _SECONDS, strict=True))
-    return seconds + (float(f"0.{fraction}") if fraction.isdecimal() else 0.0) + 86400.0 * _day_number(day)
-
-
-def _day_number(day: str) -> int:
+    # YYYYMMDDHHMMSS.FFFFFF&ZZXX, or without the day (PS3.5, section 6.2); all of one study are in one time zone.
+    digits, _, rest = stamp.replace(":", "").partition(".")
+    digits = digits if len(digits) > len("HHMMSS") else _ANY_DAY + digits
     try:
-        return date(int(day[:4]), int(day[4:6]), int(day[6:8])).toordinal()
+        moment = datetime.strptime(digits, "%Y%m%d%H%M%S").replace(tzinfo=UTC)
     except ValueError:
-        return 0
+        return None
+    fraction = re.match(r"\d{1,6}", rest)
+    return moment.timestamp() + (float(f"0.{fraction[0]}") if fraction else 0.0)

@@ -4,8 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from tds_clinical.dicom._contrast import told_by_order
 from tds_clinical.dicom._model import SeriesFiles
-from tds_clinical.dicom.identify import SequenceGuess, identify_sequence
+from tds_clinical.dicom._preferences import prefer
+from tds_clinical.dicom.identify import SequenceGuess, hear
 from tds_clinical.errors import AmbiguousSeries, SeriesNotFound
 from tds_data.vocabulary import MODALITIES, Modality
 
@@ -23,12 +25,14 @@ class IdentifiedSeries:
         guess: What its header says that it is.
         modality: The sequence that it was read as, or `None` if it was left out.
         overridden: Whether the caller chose it.
+        preferred_because: Why it was taken and not others that claim the same sequence; empty if none did.
     """
 
     files: SeriesFiles
     guess: SequenceGuess
     modality: Modality | None
     overridden: bool = False
+    preferred_because: str = ""
 
     @property
     def passed_over(self) -> bool:
@@ -68,14 +72,16 @@ def pick_series(all_series: Sequence[SeriesFiles], overrides: Mapping[Modality, 
         AmbiguousSeries: If an override names several.
     """
     overridden = {modality: _named(all_series, modality, name) for modality, name in overrides.items()}
-    guesses = {series.key: identify_sequence(series.header) for series in all_series}
+    guesses = {series.key: guess for series, guess in zip(all_series, _guesses(all_series), strict=True)}
     taken = {series.key for series in overridden.values()}
     free = [s for s in all_series if s.key not in taken and guesses[s.key].confidence >= LEAST_CONFIDENCE]
-    picked, disputes = {series.key: modality for modality, series in overridden.items()}, []
+    picked, reasons = {series.key: modality for modality, series in overridden.items()}, {}
+    disputes = []
     for modality in (m for m in MODALITIES if m not in overridden):
-        best = _best([s for s in free if guesses[s.key].modality is modality], guesses)
+        claims = _best([s for s in free if guesses[s.key].modality is modality], guesses)
+        best, why = prefer(claims, later=modality is Modality.T1CE)
         if len(best) == 1:
-            picked[best[0].key] = modality
+            picked[best[0].key], reasons[best[0].key] = modality, why
         elif best:
             disputes.append(AmbiguousSeries(modality, tuple(series.label for series in best)))
     identified = tuple(
@@ -84,10 +90,15 @@ def pick_series(all_series: Sequence[SeriesFiles], overrides: Mapping[Modality, 
             guess=guesses[series.key],
             modality=picked.get(series.key),
             overridden=series.key in taken,
+            preferred_because=reasons.get(series.key, ""),
         )
         for series in all_series
     )
     return Picked(series=identified, disputes=tuple(disputes))
+
+
+def _guesses(all_series: Sequence[SeriesFiles]) -> tuple[SequenceGuess, ...]:
+    return told_by_order([hear(series.header) for series in all_series])
 
 
 def _named(all_series: Sequence[SeriesFiles], modality: Modality, name: str) -> SeriesFiles:

@@ -38,9 +38,9 @@ class TextHint:
 
 
 _UNWANTED: Final = re.compile(
-    r"""locali[sz]er|localizador|locali[sz]ation|lokalizer|loc|scout|survey|3plane|smartbrain|reperage|piano
+    r"""locali[sz]er|localizador|locali[sz]ation|lokalizer|loc|scout|survey|3plane|s?smartbrain|reperage|piano
     |dwi|dti|e?adc|trace[wa]?|tensor|diff|diffusion|diffusione|difusion|fa|colfa|hardi|b\d+|resolve
-    |swi|swan|swip|venobold|t2star|gre2d|ha?emo|fiesta|ciss|dess|trufi|bffe
+    |swi|swan|swip|venobold|t2star|gre2d|ha?emo|fiesta|ciss(?:3d)?|dess|trufi|bffe
     |perfusion|perf|dsc|dce|p?c?asl|r?cb[fv]|mtt|ttp|tmax|ktrans|dynami[ck]|dinamico|dynamique|dyn|twist|tricks
     |phase|pha|mips?|minip|tof|mr[av]|angio|venography|venogram|venc|pc3d|pca
     |bold|fmri|epi|fieldmap|fieldmapping|calib|calibration|calibracion|asset|b1map|shim
@@ -95,6 +95,7 @@ _PLAIN: Final = re.compile(
     |dark|fluid|weighted|wtd|t|s|e|m|tirm|w?\d{1,2}x\d{1,3}|mvxd|dual|echo|slab|seq|series|new|scan""",
     re.VERBOSE,
 )
+_PERFUSION: Final = re.compile(r"perfusion|perf|dsc|dce")
 _HIDDEN: Final = "…"
 
 
@@ -113,6 +114,15 @@ def read_words(description: str) -> TextHint:
         contradicts=agent and absent,
         unwanted=unwanted,
     )
+
+
+def is_perfusion(unwanted: str | None) -> bool:
+    """Tell whether a word that rules a series out names perfusion with contrast agent.
+
+    Args:
+        unwanted: As `TextHint.unwanted`.
+    """
+    return unwanted is not None and bool(_PERFUSION.fullmatch(unwanted))
 
 
 def plain_description(description: str) -> str:

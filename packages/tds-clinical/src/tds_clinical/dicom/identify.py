@@ -44,6 +44,32 @@ class SequenceGuess:
     reason: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Testimony:
+    """What a header says, and the guess that it makes.
+
+    Attributes:
+        guess: Which sequence the series seems to be.
+        words: What its free text says.
+        acquisition: What its tags say.
+    """
+
+    guess: SequenceGuess
+    words: TextHint
+    acquisition: Acquisition
+
+
+def hear(header: Dataset) -> Testimony:
+    """Return what a header says of its series.
+
+    Args:
+        header: Header of any image of the series.
+    """
+    words = read_words(f"{text(header, 'SeriesDescription')} {text(header, 'ProtocolName')}")
+    acquisition = read_acquisition(header)
+    return Testimony(guess=_guess(words, acquisition), words=words, acquisition=acquisition)
+
+
 def identify_sequence(header: Dataset) -> SequenceGuess:
     """Return which of T1, T1ce, T2 and FLAIR a series seems to be.
 
@@ -56,8 +82,10 @@ def identify_sequence(header: Dataset) -> SequenceGuess:
         >>> identify_sequence(header).modality
         <Modality.T1CE: 't1ce'>
     """
-    words = read_words(f"{text(header, 'SeriesDescription')} {text(header, 'ProtocolName')}")
-    acquisition = read_acquisition(header)
+    return hear(header).guess
+
+
+def _guess(words: TextHint, acquisition: Acquisition) -> SequenceGuess:
     unwanted = words.unwanted or _ruled_out(acquisition)
     if unwanted is not None:
         return SequenceGuess(modality=None, confidence=_FIRM, reason=f"not a structural image: {unwanted}")

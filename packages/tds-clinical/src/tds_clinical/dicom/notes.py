@@ -25,7 +25,8 @@ def reading_notes(study: DicomStudy | DicomSequences) -> tuple[QualityFlag, ...]
 def _notes(study: DicomStudy | DicomSequences) -> Iterator[QualityFlag]:
     for entry in study.series:
         if entry.modality is not None:
-            yield _info(SERIES_READ, f"{entry.files.label} was read as {entry.modality}")
+            why = f", preferred because {entry.preferred_because}" if entry.preferred_because else ""
+            yield _info(SERIES_READ, f"{entry.files.label} was read as {entry.modality}{why}")
     for entry in study.series:
         if entry.passed_over:
             message = f"{entry.files.label} could be {entry.guess.modality} too, but another series was taken as that"

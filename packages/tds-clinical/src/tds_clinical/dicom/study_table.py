@@ -46,6 +46,7 @@ class SeriesRow:
         reason: What it rests on.
         chosen: What it is read as, `None` if it is left out.
         overridden: Whether the caller chose it.
+        preferred_because: Why it is read and not others that claim the same; empty if none does.
         refused_because: Why it cannot become a volume; empty if it can.
     """
 
@@ -65,6 +66,7 @@ class SeriesRow:
     reason: str
     chosen: Modality | None
     overridden: bool
+    preferred_because: str
     refused_because: str
 
 
@@ -149,6 +151,7 @@ def _row(entry: IdentifiedSeries, *, whole_descriptions: bool) -> SeriesRow:
         reason=entry.guess.reason,
         chosen=entry.modality,
         overridden=entry.overridden,
+        preferred_because=entry.preferred_because,
         refused_because=refused,
     )
 
@@ -211,5 +214,6 @@ def _as_dict(row: SeriesRow) -> dict[str, Any]:
         "reason": row.reason,
         "chosen": row.chosen,
         "overridden": row.overridden,
+        "preferred_because": row.preferred_because or None,
         "refused_because": row.refused_because or None,
     }
