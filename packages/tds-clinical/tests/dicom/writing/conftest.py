@@ -124,3 +124,104 @@ def context(make_context: Callable[[Volume], ResultContext], mask: Volume) -> Re
 @pytest.fixture(scope="session")
 def empty_context(make_context: Callable[[Volume], ResultContext], mask: Volume) -> ResultContext:
     return make_context(mask.with_voxels(np.zeros(SHAPE, np.uint8)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Orthanc:
+    """A running server, empty at first and shared by all tests.
+
+    Attributes:
+        http_url: Its REST interface.
+        dicom_port: Where it takes DIMSE associations, on the loopback address.
+        title: Its application entity title.
+        user: Name and password of its one user.
+    """
+
+    http_url: str
+    dicom_port: int
+    title: str
+    user: tuple[str, str]
+
+    @property
+    def dicom_web_url(self) -> str:
+        return f"{self.http_url}/dicom-web"
+
+    def ids(self, sop_instance_uid: str) -> list[str]:
+        """Return the server's own names of an object: none, or one."""
+        found = requests.post(f"{self.http_url}/tools/lookup", data=sop_instance_uid, auth=self.user, timeout=10)
+        return [entry["ID"] for entry in found.json() if entry["Type"] == "Instance"]
+
+    def file(self, sop_instance_uid: str) -> bytes:
+        """Return an object as the server holds it."""
+        (name,) = self.ids(sop_instance_uid)
+        answer = requests.get(f"{self.http_url}/instances/{name}/file", auth=self.user, timeout=10)
+        answer.raise_for_status()
+        return answer.content
+
+    def clear(self) -> None:
+        """Delete everything that the server holds."""
+        for name in requests.get(f"{self.http_url}/instances", auth=self.user, timeout=10).json():
+            requests.delete(f"{self.http_url}/instances/{name}", auth=self.user, timeout=10).raise_for_status()
+
+
+@pytest.fixture(scope="session")
+def orthanc(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Orthanc]:
+    program = shutil.which("Orthanc")
+    if program is None or not DICOM_WEB_PLUGIN.exists():
+        reason = "Orthanc is not installed: apt-get install orthanc orthanc-dicomweb"
+        if os.environ.get("CI") == "true":  # there its absence is a failure, not a skip
+            pytest.fail(reason)
+        pytest.skip(reason)
+    folder = tmp_path_factory.mktemp("orthanc")
+    server = Orthanc(
+        http_url=f"http://127.0.0.1:{_free_port()}", dicom_port=_free_port(), title="ORTHANC", user=("tester", "secret")
+    )
+    config = folder / "orthanc.json"
+    config.write_text(json.dumps(_orthanc_config(server, folder)))
+    with (folder / "log.txt").open("wb") as log:
+        process = subprocess.Popen([program, str(config)], stdout=log, stderr=log)  # noqa: S603  # a fixed program
+        try:
+            _await_orthanc(server, process, folder / "log.txt")
+            yield server
+        finally:
+            process.terminate()
+            process.wait(timeout=30)
+
+
+def _orthanc_config(server: Orthanc, folder: Path) -> dict[str, object]:
+    user, password = server.user
+    return {
+        "Name": "test",
+        "HttpPort": int(server.http_url.rpartition(":")[2]),
+        "DicomPort": server.dicom_port,
+        "DicomAet": server.title,
+        "RemoteAccessAllowed": False,
+        "AuthenticationEnabled": True,
+        "RegisteredUsers": {user: password},
+        "StorageDirectory": str(folder / "storage"),
+        "IndexDirectory": str(folder / "index"),
+        "Plugins": [str(DICOM_WEB_PLUGIN)],
+        "DicomWeb": {"Enable": True, "Root": "/dicom-web/"},
+        "DicomAlwaysAllowStore": True,
+        "UnknownSopClassAccepted": True,  # for label maps, which it is too old to know
+        "OverwriteInstances": True,
+    }
+
+
+def _await_orthanc(server: Orthanc, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            if requests.get(f"{server.http_url}/system", auth=server.user, timeout=5).ok:
+                return
+        except requests.ConnectionError:
+            time.sleep(0.1)
+    pytest.fail(f"Orthanc did not start:\n{log.read_text(errors='replace')[-2000:]}")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+        assert isinstance(port, int)
+        return port

@@ -37,7 +37,7 @@ from tds_clinical.codes import (
     UPPER_UNCERTAINTY,
     Code,
 )
-from tds_clinical.dicom.writing._sr_items import concept, number
+from tds_clinical.dicom.writing._sr_items import concept, number, shorten
 from tds_clinical.findings import ResultContext, Segment
 from tds_clinical.measurement import Diameters
 from tds_data.report import Interval, Lesion, ModelIdentity, Point
@@ -170,7 +170,7 @@ def _described(finding: Code, model: ModelIdentity) -> _Description:
         "algorithm_id": AlgorithmIdentification(
             name=model.name,
             version=model.version,
-            parameters=[f"architecture {model.architecture}", f"sha256 {model.sha256}"],
+            parameters=[f"architecture={model.architecture} sha256={model.sha256}"],
             family=concept(ARTIFICIAL_INTELLIGENCE),
         ),
     }
@@ -185,6 +185,7 @@ def _volume(value_ml: float, interval: Interval | None, *, derivation: Code | No
         method=concept(SUM_OF_VOXELS),
         derivation=concept(derivation) if derivation else None,
     )
+    shorten(measurement[0])
     if interval is not None and is_inside(value_ml, interval):
         properties = RelationshipTypeValues.HAS_PROPERTIES
         measurement[0].ContentSequence += [
@@ -201,15 +202,17 @@ def _axes(diameters: Diameters | None, *, frame_of_reference: str) -> list[Measu
         ("longest", diameters.longest_mm, diameters.longest_ends_mm),
         ("perpendicular", diameters.perpendicular_mm, diameters.perpendicular_ends_mm),
     )
-    return [
-        Measurement(
+    measurements = []
+    for name, length, ends in lines:
+        measurement = Measurement(
             name=concept(MEASUREMENT_CODES[name]),
             value=float(length),
             unit=concept(UNIT_CODES[name]),
             referenced_coordinates=[_line(ends, frame_of_reference)] if frame_of_reference else None,
         )
-        for name, length, ends in lines
-    ]
+        shorten(measurement[0])
+        measurements.append(measurement)
+    return measurements
 
 
 def _line(ends: tuple[Point, Point], frame_of_reference: str) -> CoordinatesForMeasurement3D:

@@ -1,5 +1,7 @@
 """Content items of structured reports (PS3.3, section C.17.3), made from our codes."""
 
+from typing import Final
+
 from highdicom.sr import (
     CodeContentItem,
     CodedConcept,
@@ -12,6 +14,8 @@ from highdicom.sr import (
 )
 
 from tds_clinical.codes import COMMENT, Code
+
+_DIGITS: Final = 10
 
 
 def concept(code: Code) -> CodedConcept:
@@ -55,7 +59,7 @@ def comment(text: str) -> TextContentItem:
 
 
 def number(name: Code, value: float, unit: Code, relationship: RelationshipTypeValues) -> NumContentItem:
-    """Return a number with its unit; beside its decimal form, what is not whole is kept to the last bit.
+    """Return a number with its unit.
 
     Args:
         name: What it is.
@@ -63,4 +67,14 @@ def number(name: Code, value: float, unit: Code, relationship: RelationshipTypeV
         unit: Its unit.
         relationship: How it relates to the item that it is put under.
     """
-    return NumContentItem(name=concept(name), value=value, unit=concept(unit), relationship_type=relationship)
+    return shorten(NumContentItem(name=concept(name), value=value, unit=concept(unit), relationship_type=relationship))
+
+
+def shorten(item: NumContentItem) -> NumContentItem:
+    """Return a number whose decimal form has no digits that are noise; beside it, it is kept to the last bit.
+
+    Args:
+        item: The number, changed.
+    """
+    item.MeasuredValueSequence[0].NumericValue = f"{item.value:.{_DIGITS}g}"
+    return item
