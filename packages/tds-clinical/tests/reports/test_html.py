@@ -98,27 +98,29 @@ def test_the_policy_allows_this_stylesheet_and_pictures_alone(document: str, pag
 
 def test_every_picture_is_a_jpeg_of_three_planes_with_words_for_it(page: Page) -> None:
     images = page.all("img")
-    assert len(images) == 8
+    assert len(images) == 12
+    assert [image["class"] for image in images[:3]] == ["plain", "contour", "fill"]
     for image in images:
         kind, _, data = (image["src"] or "").partition(",")
         assert kind == "data:image/jpeg;base64"
         with Image.open(io.BytesIO(base64.b64decode(data, validate=True))) as picture:
             assert picture.size == (3 * 384 + 16, 384)
     words = [image["alt"] or "" for image in images]
-    assert words[:2] == [words[0], words[0] + ", with the segmentation outlined"]
+    assert words[1] == words[0] + ", with the contours of the segmentation"
+    assert words[2] == words[0] + ", with the segmentation filled in"
     assert words[0].startswith("FLAIR: axial, coronal and sagittal planes through lesion 1 at x, y, z =")
-    assert len(set(words)) == 8
+    assert len(set(words)) == 12
 
 
-def test_outlines_are_drawn_in_one_of_the_two_pictures(page: Page) -> None:
+def test_contours_cover_less_than_fills_and_the_plain_picture_has_neither(page: Page) -> None:
     colour = []
-    for image in page.all("img")[:2]:
+    for image in page.all("img")[:3]:
         data = base64.b64decode((image["src"] or "").partition(",")[2])
         with Image.open(io.BytesIO(data)) as picture:
             pixels = np.asarray(picture).astype(int)
-        colour.append(float((np.ptp(pixels, axis=2) > 60).mean()))
+        colour.append(float((np.ptp(pixels, axis=2) > 40).mean()))
     assert colour[0] == 0.0
-    assert colour[1] > 0.002
+    assert 0.002 < colour[1] < colour[2]
 
 
 def test_the_page_tells_what_was_found_and_how(page: Page, report: LesionReport) -> None:
@@ -178,6 +180,7 @@ def test_no_lesion_reads_sensibly(case: Case, empty_mask: Volume, nothing_found:
     assert "No tumour found by the model; this does not exclude one." in page.text
     assert "Middle of the head" in page.text
     assert page.all("table") == []
+    assert "Lesions" not in page.text
     assert page.all("input") == []
     assert [image["class"] for image in page.all("img")] == ["plain"] * 4
     assert all("through the middle of the head" in (image["alt"] or "") for image in page.all("img"))
@@ -189,15 +192,18 @@ def test_missing_sequences_are_named_and_the_others_shown(
     used = (Modality.T1, Modality.T2)
     page = Page(render_html(only(*used), mask, replace(report, modalities=used)))
     assert "Sequences used T1, T2 Sequences missing T1ce, FLAIR" in page.text
-    assert [(image["alt"] or "").split(":")[0] for image in page.all("img")] == ["T2", "T2", "T1", "T1"]
+    assert [(image["alt"] or "").split(":")[0] for image in page.all("img")] == ["T2"] * 3 + ["T1"] * 3
 
 
-def test_many_lesions_are_all_listed_and_three_pictured(case: Case, mask: Volume, report: LesionReport) -> None:
+def test_many_lesions_are_all_listed_and_pictured_the_largest_on_every_sequence(
+    case: Case, mask: Volume, report: LesionReport
+) -> None:
     many = tuple(replace(report.lesions[0], number=n) for n in range(1, 6))
     page = Page(render_html(case, mask, replace(report, lesions=many)))
-    assert len(page.all("tr")) == 6
-    assert len(page.all("img")) == 3 * 8
-    assert "Shown are the 3 largest of 5 lesions." in page.text
+    assert len(page.all("tr")) == 6 + 5 * 4
+    shown = [image["class"] for image in page.all("img")]
+    assert shown == ["plain", "contour", "fill"] * 12 + ["contour", "fill"] * 2
+    assert "The 3 largest of 5 lesions are shown on every sequence" in page.text
 
 
 def test_hostile_words_stay_words(case: Case, mask: Volume, report: LesionReport) -> None:
@@ -211,7 +217,7 @@ def test_hostile_words_stay_words(case: Case, mask: Volume, report: LesionReport
     )
     page = Page(render_html(case, mask, hostile))
     assert page.all("script") == []
-    assert len(page.all("img")) == 8
+    assert len(page.all("img")) == 12
     assert page.words.count(HOSTILE) >= 2
     assert page.open == []
 

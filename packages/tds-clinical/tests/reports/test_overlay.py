@@ -51,9 +51,27 @@ def test_every_label_is_outlined_in_its_colour_and_listed_in_the_legend(
 def test_the_board_says_research_use_only(case: Case, mask: Volume, report: LesionReport) -> None:
     board = overlay_image(case, mask, report)
     assert board.getpixel((650, 5)) == AMBER
-    silent = np.asarray(overlay_image(case, mask, replace(report, notice="")))
-    assert (silent[:38, 900:] == AMBER).all()
-    assert not (np.asarray(board)[:38, 900:] == AMBER).all()
+    silent = overlay_image(case, mask, replace(report, notice=""))
+    assert silent.tobytes() == board.tobytes()
+    said = np.asarray(board)[:38]
+    assert 0.02 < (said.sum(axis=2) < 60).mean() < 0.3
+
+
+def test_another_notice_is_shown_beside_the_usual_one(case: Case, mask: Volume, report: LesionReport) -> None:
+    usual = np.asarray(overlay_image(case, mask, report))[:38]
+    longer = np.asarray(overlay_image(case, mask, replace(report, notice="Only for the study group. " * 9)))[:38]
+    assert (longer.sum(axis=2) < 200).sum() > (usual.sum(axis=2) < 200).sum()
+    assert (longer[:, :18] == AMBER).all()
+    assert (longer[:, -18:] == AMBER).all()
+
+
+def test_the_board_speaks_the_language_that_was_asked_for(case: Case, mask: Volume, report: LesionReport) -> None:
+    english = overlay_image(case, mask, report)
+    german = overlay_image(case, mask, report, language="de")
+    assert german.size == english.size
+    assert german.tobytes() != english.tobytes()
+    with pytest.raises(ReportError, match=r"'fr'; choose one of: en, de, es"):
+        overlay_image(case, mask, report, language="fr")  # type: ignore[arg-type]  # what a caller without types may do
 
 
 def test_a_phantom_is_marked_on_the_board_and_in_every_plane(

@@ -5,6 +5,7 @@ and stay apart for people with any common colour-vision deficiency.
 """
 
 from dataclasses import dataclass
+from enum import Enum
 from typing import Final
 
 import numpy as np
@@ -23,17 +24,29 @@ LABEL_COLOURS: Final[dict[Label, Colour]] = {
 }
 """The colour of each label: vermilion, sky blue and yellow."""
 
-LABEL_NAMES: Final[dict[Label, str]] = {
-    Label.NCR: "necrotic core",
-    Label.ED: "oedema",
-    Label.ET: "enhancing tumour",
-}
-"""Each label in words, for people."""
-
-_FILL_OPACITY: Final = 0.16
-_LINE_OPACITY: Final = 0.95
 _LINE_WIDTH_PX: Final = 1.6
 _MIN_SLOPE: Final = 1e-3
+
+
+class PaintStyle(Enum):
+    """How labels are drawn: the opacity of their fill and of their outlines."""
+
+    CONTOUR = (0.0, 0.95)
+    """Outlines alone, so that nothing hides what is inside."""
+    FILL = (0.45, 0.45)
+    """Filled evenly, so that what belongs to which label shows at a glance."""
+    BOTH = (0.16, 0.95)
+    """Outlines and a faint fill, for a single picture."""
+
+    @property
+    def fill_opacity(self) -> float:
+        """Opacity inside a label, 0 to 1."""
+        return self.value[0]
+
+    @property
+    def line_opacity(self) -> float:
+        """Opacity of the outline, 0 to 1."""
+        return self.value[1]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -53,7 +66,7 @@ class Paint:
     colour: NDArray[np.float32]
 
 
-def paint_labels(shares: Shares) -> Paint:
+def paint_labels(shares: Shares, style: PaintStyle = PaintStyle.BOTH) -> Paint:
     """Return the layer that shows the labels.
 
     Every label is filled where its share is the largest. The outlines are those of the necrosis, the tumour core and
@@ -62,6 +75,7 @@ def paint_labels(shares: Shares) -> Paint:
 
     Args:
         shares: Share of each pixel that each label fills, of shape (4, row, column).
+        style: How they are drawn.
     """
     rows, columns = _around(shares[Label.BACKGROUND] < 1.0)
     part = shares[:, rows, columns]
@@ -75,7 +89,7 @@ def paint_labels(shares: Shares) -> Paint:
         cover = np.clip(inside + 0.5, 0.0, 1.0)
         border = {Label.NCR: inside, Label.ED: whole, Label.ET: core}[label]
         line = np.clip(_LINE_WIDTH_PX + 0.5 - border, 0.0, 1.0)
-        alpha = cover * (_FILL_OPACITY + (_LINE_OPACITY - _FILL_OPACITY) * line)
+        alpha = cover * (style.fill_opacity + (style.line_opacity - style.fill_opacity) * line)
         opacity += (1.0 - opacity) * alpha
         colour *= (1.0 - alpha)[..., None]
         colour += alpha[..., None] * np.array(tint, dtype=np.float32)

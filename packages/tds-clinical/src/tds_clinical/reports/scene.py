@@ -1,13 +1,13 @@
 """What the pictures of a study show: oriented volumes, windows and the places to stop at."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
 from tds_clinical.errors import ReportError
-from tds_clinical.reports.paint import Paint, paint_labels
+from tds_clinical.reports.paint import Paint, PaintStyle, paint_labels
 from tds_clinical.reports.slices import (
     Field,
     Plane,
@@ -64,12 +64,17 @@ class Stop:
     Attributes:
         lesion: The lesion at that place, or `None` for the middle of the head.
         views: One picture of each plane.
-        paints: The labels in each picture, `None` where there are none.
+        paints: The labels in each picture for each style that was asked for, `None` where there are none.
     """
 
     lesion: Lesion | None
     views: tuple[View, ...]
-    paints: tuple[Paint | None, ...]
+    paints: Mapping[PaintStyle, tuple[Paint | None, ...]]
+
+    @property
+    def is_labelled(self) -> bool:
+        """Whether any of the pictures shows a label."""
+        return any(paint is not None for paints in self.paints.values() for paint in paints)
 
 
 def make_scene(case: Case, mask: Volume, report: LesionReport) -> Scene:
@@ -99,51 +104,61 @@ def make_scene(case: Case, mask: Volume, report: LesionReport) -> Scene:
         images=images,
         windows={m: window_of(v) for m, v in images.items()},
         mask=to_canonical(mask),
-        field=field_of(images[best_background(case)]),
+        field=field_of(images[best_background(case.images)]),
         phantom=report.phantom,
     )
 
 
-def best_background(case: Case) -> Modality:
-    """Return the sequence on which the whole tumour shows best among those that the case has.
+def best_background(available: Collection[Modality]) -> Modality:
+    """Return the sequence on which the whole tumour shows best.
 
     Args:
-        case: The study.
+        available: The sequences to choose from, at least one.
     """
-    return next(m for m in _BEST_BACKGROUND if m in case.images)
+    return next(m for m in _BEST_BACKGROUND if m in available)
 
 
-def board_sequences(case: Case, lesion: Lesion | None) -> tuple[Modality, ...]:
+def chief_sequences(available: Collection[Modality], lesion: Lesion | None) -> tuple[Modality, ...]:
     """Return the sequences that one look needs: the best background, and T1ce where there is a core to see.
 
     Args:
-        case: The study.
+        available: The sequences to choose from, at least one.
         lesion: What is looked at, `None` for the middle of the head.
     """
-    background = best_background(case)
+    background = best_background(available)
     has_core = lesion is not None and lesion.volume_ml.get(Region.TC, 0.0) > 0
-    if has_core and Modality.T1CE in case.images and background is not Modality.T1CE:
+    if has_core and Modality.T1CE in available and background is not Modality.T1CE:
         return background, Modality.T1CE
     return (background,)
 
 
-def stops(scene: Scene, lesions: tuple[Lesion, ...], *, size_px: int) -> tuple[Stop, ...]:
+def stops(
+    scene: Scene, lesions: tuple[Lesion, ...], *, size_px: int, styles: tuple[PaintStyle, ...] = (PaintStyle.BOTH,)
+) -> tuple[Stop, ...]:
     """Return where to look: at the centroid of each lesion, or at the middle of the head if there is none.
 
     Args:
         scene: The study.
         lesions: The lesions to look at.
         size_px: Edge of each picture in pixels.
+        styles: How the labels will be drawn.
     """
     if not lesions:
         middle = np.round(scene.field.centre).astype(int)
         x, y, z = np.clip(middle, 0, np.array(scene.mask.shape) - 1).tolist()
-        return (_stop(scene, None, (x, y, z), size_px),)
-    return tuple(_stop(scene, o, nearest_voxel(scene.mask, o.centroid_mm), size_px) for o in lesions)
+        return (_stop(scene, None, _views(scene, (x, y, z), size_px), styles),)
+    places = [nearest_voxel(scene.mask, lesion.centroid_mm) for lesion in lesions]
+    return tuple(
+        _stop(scene, lesion, _views(scene, index, size_px), styles)
+        for lesion, index in zip(lesions, places, strict=True)
+    )
 
 
-def _stop(scene: Scene, lesion: Lesion | None, index: tuple[int, int, int], size_px: int) -> Stop:
-    views = tuple(View(plane=plane, index=index, field=scene.field, size_px=size_px) for plane in Plane)
+def _views(scene: Scene, index: tuple[int, int, int], size_px: int) -> tuple[View, ...]:
+    return tuple(View(plane=plane, index=index, field=scene.field, size_px=size_px) for plane in Plane)
+
+
+def _stop(scene: Scene, lesion: Lesion | None, views: tuple[View, ...], styles: tuple[PaintStyle, ...]) -> Stop:
     shares = [slice_shares(scene.mask, view) for view in views]
-    paints = tuple(None if share is None else paint_labels(share) for share in shares)
+    paints = {style: tuple(None if s is None else paint_labels(s, style) for s in shares) for style in styles}
     return Stop(lesion=lesion, views=views, paints=paints)

@@ -5,9 +5,10 @@ from typing import Final
 
 from PIL import Image, ImageDraw, ImageFont
 
-from tds_clinical.reports.paint import Paint, coloured
+from tds_clinical.reports.language import Words
+from tds_clinical.reports.paint import PaintStyle, coloured
 from tds_clinical.reports.scene import Scene, Stop
-from tds_clinical.reports.slices import Pixels, View, pixel_of, plane_position_mm, slice_pixels
+from tds_clinical.reports.slices import Plane, View, pixel_of, plane_position_mm, slice_pixels
 from tds_data.vocabulary import Modality
 from tds_data.volume import Volume
 
@@ -15,6 +16,7 @@ GAP_PX: Final = 8
 """Space between two planes."""
 
 _BACKGROUND: Final = (0, 0, 0)
+_CLEAR: Final = (0, 0, 0, 0)
 _GAP: Final = (52, 58, 66)
 _MARK: Final = (235, 235, 235)
 _TICK: Final = (160, 160, 160)
@@ -33,37 +35,55 @@ def font(size_px: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     return ImageFont.load_default(size_px)
 
 
-def strip(scene: Scene, modality: Modality, stop: Stop, *, outlined: bool) -> Image.Image:
+def strip(scene: Scene, modality: Modality, stop: Stop, *, style: PaintStyle | None, marks: Image.Image) -> Image.Image:
     """Return the three planes of one sequence through one place.
 
     Args:
         scene: The study.
         modality: Which sequence.
         stop: Which place.
-        outlined: Whether to draw the labels.
+        style: How to draw the labels, one of those that the stop was made for; `None` leaves them out.
+        marks: What `draw_marks` returned for the same place.
 
     Returns:
         RGB picture, as high as the views are and three times as wide, plus the gaps.
     """
     size = stop.views[0].size_px
-    picture = Image.new("RGB", (3 * size + 2 * GAP_PX, size), _GAP)
+    picture = Image.new("RGB", marks.size, _GAP)
     image, window = scene.images[modality], scene.windows[modality]
-    for number, (view, paint) in enumerate(zip(stop.views, stop.paints, strict=True)):
-        tile = _tile(slice_pixels(image, view, window), paint if outlined else None)
-        _annotate(tile, image, view, phantom=scene.phantom)
+    paints = (None,) * len(stop.views) if style is None else stop.paints[style]
+    for number, (view, paint) in enumerate(zip(stop.views, paints, strict=True)):
+        tile = Image.fromarray(coloured(slice_pixels(image, view, window), paint))
         picture.paste(tile, (number * (size + GAP_PX), 0))
+    picture.paste(marks, (0, 0), marks)
     return picture
 
 
-def _tile(grey: Pixels, paint: Paint | None) -> Image.Image:
-    return Image.fromarray(coloured(grey, paint))
+def draw_marks(scene: Scene, stop: Stop, words: Words) -> Image.Image:
+    """Return what is written over the three planes through one place, the same for every sequence.
+
+    Args:
+        scene: The study.
+        stop: Which place.
+        words: Names of the planes.
+
+    Returns:
+        RGBA picture of the size of a strip, clear where nothing is written.
+    """
+    size = stop.views[0].size_px
+    layer = Image.new("RGBA", (3 * size + 2 * GAP_PX, size), _CLEAR)
+    for number, view in enumerate(stop.views):
+        tile = Image.new("RGBA", (size, size), _CLEAR)
+        _annotate(tile, scene, view, words)
+        layer.paste(tile, (number * (size + GAP_PX), 0))
+    return layer
 
 
-def _annotate(tile: Image.Image, grid: Volume, view: View, *, phantom: bool) -> None:
+def _annotate(tile: Image.Image, scene: Scene, view: View, words: Words) -> None:
     draw = ImageDraw.Draw(tile)
     size = view.size_px
     text = font(max(11, size // 21))
-    _ticks(draw, grid, view)
+    _ticks(draw, scene.mask, view)
     inset = size // 40 + 2
     left, right, top, bottom = view.plane.edge_letters
     places = (
@@ -74,11 +94,12 @@ def _annotate(tile: Image.Image, grid: Volume, view: View, *, phantom: bool) -> 
     )
     for letter, place, anchor in places:
         draw.text(place, letter, _MARK, text, anchor, stroke_width=1, stroke_fill=_BACKGROUND)
-    axis = _AXIS_NAMES[view.plane.normal_axis]
-    caption = f"{view.plane.capitalize()}  {axis} {round(plane_position_mm(grid, view))} mm"
+    name = {Plane.AXIAL: words.axial, Plane.CORONAL: words.coronal, Plane.SAGITTAL: words.sagittal}[view.plane]
+    caption = f"{name}  {_AXIS_NAMES[view.plane.normal_axis]} {round(plane_position_mm(scene.mask, view))} mm"
     draw.text((inset, inset), caption, _MARK, font(max(10, size // 24)), "lt", stroke_width=1, stroke_fill=_BACKGROUND)
-    if phantom:
-        draw.text((inset, size - inset), "PHANTOM", _PHANTOM, text, "lb", stroke_width=1, stroke_fill=_BACKGROUND)
+    if scene.phantom:
+        place = (inset, size - inset)
+        draw.text(place, words.phantom_mark, _PHANTOM, text, "lb", stroke_width=1, stroke_fill=_BACKGROUND)
     _scale_bar(draw, view, inset)
 
 
