@@ -51,7 +51,7 @@ def add_functional_groups(
     organization.DimensionOrganizationUID = organization_uid
     dataset.DimensionOrganizationSequence = [organization]
     dataset.DimensionIndexSequence = [_index(organization_uid, *pointer) for pointer in pointers]
-    dataset.SharedFunctionalGroupsSequence = [_shared(planes)]
+    dataset.SharedFunctionalGroupsSequence = [_shared(context.source, planes)]
     rank = {index: n for n, index in enumerate(sorted({place.slice_index for place in places}), start=1)}
     dataset.PerFrameFunctionalGroupsSequence = [
         _frame(context.source, planes, place, rank[place.slice_index]) for place in places
@@ -67,7 +67,7 @@ def _index(organization_uid: UID, pointer: BaseTag, group: BaseTag, label: str) 
     return item
 
 
-def _shared(planes: SourcePlanes) -> Dataset:
+def _shared(source: SourceSeries, planes: SourcePlanes) -> Dataset:
     measures = Dataset()
     measures.PixelSpacing = list(planes.pixel_spacing)
     measures.SliceThickness = planes.thickness
@@ -77,6 +77,9 @@ def _shared(planes: SourcePlanes) -> Dataset:
     shared = Dataset()
     shared.PixelMeasuresSequence = [measures]
     shared.PlaneOrientationSequence = [orientation]
+    if source.frames is None:  # each frame comes from the series as a whole
+        whole = [SourceFrame(instance=index) for index in range(len(source.headers))]
+        shared.DerivationImageSequence = [_derivation(source, whole, places_kept=False)]
     return shared
 
 
@@ -93,20 +96,25 @@ def _frame(source: SourceSeries, planes: SourcePlanes, place: FramePlace, rank: 
         identification.ReferencedSegmentNumber = place.segment
         frame.SegmentIdentificationSequence = [identification]
     if source.frames is not None:
-        frame.DerivationImageSequence = [_derivation(source, source.frames[place.slice_index])]
+        picture = source.frames[place.slice_index]
+        frame.DerivationImageSequence = [_derivation(source, [picture], places_kept=True)]
     return frame
 
 
-def _derivation(source: SourceSeries, picture: SourceFrame) -> Dataset:
+def _derivation(source: SourceSeries, pictures: Sequence[SourceFrame], *, places_kept: bool) -> Dataset:
+    derivation = Dataset()
+    derivation.DerivationCodeSequence = [SEGMENTATION.to_dataset()]
+    derivation.SourceImageSequence = [_source_image(source, picture, places_kept=places_kept) for picture in pictures]
+    return derivation
+
+
+def _source_image(source: SourceSeries, picture: SourceFrame, *, places_kept: bool) -> Dataset:
     header = source.headers[picture.instance]
     image = Dataset()
     image.ReferencedSOPClassUID = header.SOPClassUID
     image.ReferencedSOPInstanceUID = header.SOPInstanceUID
     if picture.frame is not None:
         image.ReferencedFrameNumber = picture.frame
-    image.SpatialLocationsPreserved = "YES"
+    image.SpatialLocationsPreserved = "YES" if places_kept else "NO"
     image.PurposeOfReferenceCodeSequence = [SOURCE_IMAGE_FOR_SEGMENTATION.to_dataset()]
-    derivation = Dataset()
-    derivation.DerivationCodeSequence = [SEGMENTATION.to_dataset()]
-    derivation.SourceImageSequence = [image]
-    return derivation
+    return image
