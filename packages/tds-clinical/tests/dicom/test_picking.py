@@ -8,6 +8,7 @@ import pytest
 from tds_clinical.dicom import IdentifiedSeries, read_sequences, reading_notes
 from tds_clinical.errors import AmbiguousSeries
 from tds_clinical.testing import ClassicSeriesOptions, write_classic_series
+from tds_clinical.testing.classic_series import TagValue
 from tds_data.vocabulary import Modality
 from tds_data.volume import Volume
 
@@ -20,7 +21,7 @@ def scaled(volume: Volume, *spacing_mm: float) -> Volume:
     return Volume(volume.voxels, affine)
 
 
-def write(folder: Path, number: int, volume: Volume, modality: Modality = T1, **tags: object) -> None:
+def write(folder: Path, number: int, volume: Volume, modality: Modality = T1, /, **tags: TagValue | None) -> None:
     options = ClassicSeriesOptions(series_number=number, modality=modality, tags=dict(tags))
     write_classic_series(volume, folder / str(number), options)
 

@@ -10,7 +10,7 @@ import numpy as np
 from tds_clinical.dicom._acquisition import read_acquisition
 from tds_clinical.dicom._model import SeriesFiles
 from tds_clinical.dicom._tags import texts
-from tds_clinical.dicom.source import read_source
+from tds_clinical.dicom.volume import grid_of
 from tds_clinical.errors import ClinicalError
 
 _CORRECTIONS: Final = frozenset({"NORM", "DIS2D", "DIS3D"})
@@ -63,8 +63,8 @@ def _candidate(series: SeriesFiles) -> _Candidate:
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", module="pydicom")
-            source = read_source(series)
-        affine, shape = source.ras_from_voxel, source.shape
+            grid = grid_of(series)
+        affine, shape = grid.ras_from_voxel, grid.shape
     except ClinicalError:
         readable = False
     edges = np.linalg.norm(affine[:3, :3], axis=0)

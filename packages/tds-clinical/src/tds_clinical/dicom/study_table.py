@@ -16,7 +16,7 @@ from tds_clinical.dicom._pixels import why_not_decodable
 from tds_clinical.dicom._tags import number, numbers, text
 from tds_clinical.dicom._words import plain_description
 from tds_clinical.dicom.series import scan_folder
-from tds_clinical.dicom.source import read_source
+from tds_clinical.dicom.volume import grid_of
 from tds_clinical.errors import ClinicalError
 from tds_data.vocabulary import Modality
 
@@ -168,13 +168,13 @@ def _geometry(
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", module="pydicom")
-            source = read_source(series)
+            grid = grid_of(series)
     except ClinicalError as error:
         return _claimed_shape(series), None, str(error)
-    spacing = np.linalg.norm(source.ras_from_voxel[:3, :3], axis=0)
+    spacing = np.linalg.norm(grid.ras_from_voxel[:3, :3], axis=0)
     file = series.slices[0]
     refused = why_not_decodable(file.path, file.header)
-    return source.shape, (float(spacing[0]), float(spacing[1]), float(spacing[2])), refused
+    return grid.shape, (float(spacing[0]), float(spacing[1]), float(spacing[2])), refused
 
 
 def _claimed_shape(series: SeriesFiles) -> tuple[int, int, int] | None:
