@@ -170,8 +170,8 @@ def _polygons(path: Path, roi: int, contours: Dataset | None, axes: SliceAxes) -
 
 def _points(path: Path, roi: int, contour: Dataset) -> Points:
     """Return the corners of a contour, LPS millimetres, shape (n, 3)."""
-    element = contour.get_item("ContourData")  # as stored: pydicom's own decimal strings are many times slower
-    stored = element.value if element is not None else b""
+    # As stored, because pydicom's own decimal strings are many times slower.
+    stored = contour.get_item("ContourData").value if "ContourData" in contour else b""
     try:
         points = np.array(bytes(stored).split(b"\\"), "S").astype(np.float64).reshape(-1, _AXES)
     except (ValueError, TypeError) as error:
