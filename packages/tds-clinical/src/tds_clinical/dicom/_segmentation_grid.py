@@ -13,6 +13,7 @@ from pydicom.dataset import Dataset
 
 from tds_clinical.dicom._tags import number, numbers
 from tds_clinical.errors import DicomReadError
+from tds_data.volume import Volume
 
 _RAS_FROM_LPS: Final = np.diag([-1.0, -1.0, 1.0, 1.0])
 _COSINE_TOLERANCE: Final = 1e-3
@@ -38,12 +39,13 @@ class SegmentationGrid:
     slice_of_frame: tuple[int, ...]
 
 
-def read_grid(path: Path, dataset: Dataset) -> SegmentationGrid:
+def read_grid(path: Path, dataset: Dataset, onto: Volume | None = None) -> SegmentationGrid:
     """Return the grid of a segmentation.
 
     Args:
         path: Its file, for messages.
         dataset: The segmentation.
+        onto: A volume on whose slices the frames probably lie.
 
     Raises:
         DicomReadError: If its frames have no places, differ in orientation or spacing, or fill no regular grid.
@@ -58,7 +60,7 @@ def read_grid(path: Path, dataset: Dataset) -> SegmentationGrid:
     normal /= np.linalg.norm(normal)
     positions = np.array(_each(path, dataset, "PlanePositionSequence", "ImagePositionPatient", 3))
     depths = positions @ normal
-    spacing_mm = _slice_spacing(path, dataset, depths)
+    spacing_mm = _slice_spacing(path, dataset, depths, [] if onto is None else [_spacing_along(onto, normal)])
     slices = np.rint((depths - depths.min()) / spacing_mm).astype(int)
     if slices.max() >= _MOST_SLICES:
         raise DicomReadError(path, f"its frames span {slices.max() + 1} slices; export it again")
@@ -76,28 +78,34 @@ def read_grid(path: Path, dataset: Dataset) -> SegmentationGrid:
     )
 
 
-def _slice_spacing(path: Path, dataset: Dataset, depths: NDArray[np.float64]) -> float:
-    """Return the distance between slices: what the file says if its frames bear it out, or else what they show."""
-    measures = _holders(dataset, "PixelMeasuresSequence", 0)
-    said = [
-        value
-        for keyword in ("SpacingBetweenSlices", "SliceThickness")
-        for item in measures
-        if (value := number(item, keyword)) is not None and value > 0
-    ]
+def _spacing_along(volume: Volume, lps_normal: NDArray[np.float64]) -> float:
+    steps = (_RAS_FROM_LPS @ volume.ras_from_voxel)[:3, :3]
+    return float(np.abs(lps_normal @ steps).max())
+
+
+def _slice_spacing(path: Path, dataset: Dataset, depths: NDArray[np.float64], likely: list[float]) -> float:
+    """Return the distance between slices: what is likely or said if the frames bear it out, or else what they show."""
+    said = _positive(dataset, "SpacingBetweenSlices")
+    thickness = _positive(dataset, "SliceThickness")
     steps = np.diff(np.unique(depths))
     steps = steps[steps > _SAME_PLACE_MM]
     if not steps.size:
-        if not said:
+        known = [*likely, *said, *thickness]
+        if not known:
             raise DicomReadError(path, "it has a single slice and says neither spacing nor thickness; export it again")
-        return said[0]
-    for spacing_mm in (*said, float(np.median(steps)), float(steps.min())):
+        return known[0]
+    for spacing_mm in (*likely, *said, float(np.median(steps)), float(steps.min()), *thickness):
         slices = (depths - depths.min()) / spacing_mm
         off_mm = np.abs(slices - np.rint(slices)) * spacing_mm
         if steps.min() > spacing_mm / 2 and (off_mm <= _DRIFT_MM + _DRIFT_STEPS * spacing_mm).all():
             return spacing_mm
     reason = "its slices are unevenly spaced; resample it to a regular grid in the software that made it"
     raise DicomReadError(path, reason)
+
+
+def _positive(dataset: Dataset, keyword: str) -> list[float]:
+    found = (number(item, keyword) for item in _holders(dataset, "PixelMeasuresSequence", 0))
+    return [value for value in found if value is not None and value > 0]
 
 
 def _check_line(path: Path, found: NDArray[np.float64], expected: NDArray[np.float64], spacing_mm: float) -> None:

@@ -121,7 +121,7 @@ def read_segment_numbers(path: Path, options: ReadOptions | None = None) -> tupl
     chosen = options or ReadOptions()
     dataset = open_segmentation(path)
     items = _segment_items(path, dataset)
-    grid = read_grid(path, dataset)
+    grid = read_grid(path, dataset, chosen.onto)
     numbers = _segment_numbers(path, dataset, grid, chosen.threshold)
     counts = np.bincount(numbers.ravel(), minlength=max(items, default=0) + 1)
     unknown = sorted(set(np.flatnonzero(counts).tolist()) - {0, *items})
