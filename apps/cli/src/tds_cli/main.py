@@ -13,6 +13,7 @@ from tds_cli.commands.data import data_app
 from tds_cli.commands.demo import demo
 from tds_cli.commands.dicom import dicom_app
 from tds_cli.commands.evaluate import evaluate
+from tds_cli.commands.followup import followup
 from tds_cli.commands.model import model_app
 from tds_cli.commands.plan import plan
 from tds_cli.commands.segment import segment
@@ -32,6 +33,7 @@ app: Final = typer.Typer(
 app.command()(segment)
 app.command()(demo)
 app.command()(evaluate)
+app.command()(followup)
 app.command()(plan)
 app.command()(train)
 app.add_typer(data_app, name="data")
