@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Final
 
 from tds_cli.output import Progress
-from tds_cli.pipeline import HTML_NAME, MASK_NAME, OVERLAY_NAME, SegmentRequest, segment_into
+from tds_cli.pipeline import SegmentRequest, segment_into
+from tds_cli.results import HTML_NAME, MASK_NAME, OVERLAY_NAME, PDF_NAME
 from tds_cli.study import StudyRequest
 from tds_data.atomic import RESULT_MARKER, atomic_folder, check_target
 from tds_data.case import Case
@@ -19,7 +20,7 @@ from tds_data.report import LesionReport
 PHANTOM_FOLDER: Final = "phantom"
 """Where the phantom's own files are inside the demo's folder."""
 
-_RESULT_FILES: Final = frozenset({MASK_NAME, OVERLAY_NAME, HTML_NAME, RESULT_MARKER})
+_RESULT_FILES: Final = frozenset({MASK_NAME, OVERLAY_NAME, HTML_NAME, PDF_NAME, RESULT_MARKER})
 _PHANTOM_FILE: Final = re.compile(r"phantom-\d{4,}_(?:t1|t1ce|t2|flair|seg)\.nii\.gz")
 
 

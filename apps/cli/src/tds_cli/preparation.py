@@ -144,7 +144,7 @@ def preparation_flags(prepared: "PreparedStudy") -> tuple[QualityFlag, ...]:
         prepared: A prepared study.
     """
     reference = prepared.plan.reference
-    told = [f"the result lies on the grid of {reference}{', whose skull was stripped' if prepared.had_skull else ''}"]
+    told = [f"sequences were brought to {reference}{', whose skull was stripped' if prepared.had_skull else ''}"]
     for modality, found in prepared.registrations.items():
         told.append(
             f"{modality} was moved by {found.shift_mm:.1f} mm and {found.turn_deg:.1f} degrees to lie on "

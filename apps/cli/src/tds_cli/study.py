@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from tds_cli.errors import UsageFault
 from tds_data.case import Case
@@ -17,6 +17,9 @@ from tds_data.sequence_names import names_sequence
 from tds_data.study_files import StudyFiles, load_case, load_images
 from tds_data.vocabulary import Modality
 from tds_data.volume import Volume
+
+if TYPE_CHECKING:
+    from tds_clinical.dicom import SeriesFiles
 
 _DEPTH: Final = 4
 _DICOM_NAME: Final = "study"
@@ -64,6 +67,7 @@ class RawStudy:
         reference: An expert's mask on the grid of one of them, if there is one.
         notes: What had to be assumed, to be kept with the result.
         prefix: What the files that come of it are to be named with, so that a phantom stays known as one.
+        dicom: What each sequence was read from, if it was DICOM.
     """
 
     name: str
@@ -71,6 +75,7 @@ class RawStudy:
     reference: Volume | None = None
     notes: tuple[QualityFlag, ...] = ()
     prefix: str = ""
+    dicom: "Mapping[Modality, SeriesFiles]" = field(default_factory=dict)
 
 
 def check_request(request: StudyRequest) -> None:
@@ -185,7 +190,8 @@ def _raw_dicom(request: StudyRequest) -> RawStudy:
 
     _check_dicom(request)
     found = read_sequences(request.path, overrides=request.series)
-    return RawStudy(name=_DICOM_NAME, images=found.images, notes=reading_notes(found))
+    files = {entry.modality: entry.files for entry in found.series if entry.modality is not None}
+    return RawStudy(name=_DICOM_NAME, images=found.images, notes=reading_notes(found), dicom=files)
 
 
 def _check_dicom(request: StudyRequest) -> None:

@@ -1,6 +1,7 @@
 """`tds segment`: a study becomes a mask, a report and pictures."""
 
 import time
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -21,6 +22,15 @@ from tds_cli.options import (
 )
 from tds_data.vocabulary import Modality
 
+
+class Language(StrEnum):
+    """What reports are written in: English, German or Spanish."""
+
+    EN = "en"
+    DE = "de"
+    ES = "es"
+
+
 Input = Annotated[
     Path, typer.Argument(metavar="INPUT", help="Folder of images (NIfTI, NRRD, MetaImage) or DICOM, or one image.")
 ]
@@ -31,7 +41,22 @@ Series = Annotated[
     list[str] | None, typer.Option("--series", metavar="MODALITY=SERIES", help="DICOM series (number or UID) to use.")
 ]
 Prepare = Annotated[
-    bool, typer.Option("--prepare", help="The study is raw: register its sequences and strip the skull first.")
+    bool | None,
+    typer.Option(
+        "--prepare/--no-prepare",
+        help="Register the sequences and strip the skull first, or not; by default DICOM is prepared if it needs it.",
+    ),
+]
+InSpace = Annotated[
+    Modality | None,
+    typer.Option("--space", help="Sequence on whose own grid the mask lies, for raw studies and DICOM; T1ce if there."),
+]
+Pdf = Annotated[bool, typer.Option("--pdf", help="Write report.pdf, too; always done for DICOM.")]
+InLanguage = Annotated[Language, typer.Option("--language", help="Language of the reports.")]
+Template = Annotated[Path | None, typer.Option("--template", help="Your own Jinja template for report.html.")]
+LabelMap = Annotated[bool, typer.Option("--labelmap", help="Write the DICOM segmentation as a label map.")]
+Reproducible = Annotated[
+    bool, typer.Option("--reproducible", help="DICOM identifiers and times from the study, the mask and the model.")
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an earlier result in OUT.")]
 
@@ -43,7 +68,13 @@ def segment(  # noqa: PLR0913  # a command's parameters are its options
     reference: Reference = None,
     modality: OfModality = None,
     series: Series = None,
-    prepare: Prepare = False,
+    prepare: Prepare = None,
+    space: InSpace = None,
+    pdf: Pdf = False,
+    language: InLanguage = Language.EN,
+    template: Template = None,
+    labelmap: LabelMap = False,
+    reproducible: Reproducible = False,
     overwrite: Overwrite = False,
     model: ModelFolder = None,
     trust: Trust = None,
@@ -54,8 +85,8 @@ def segment(  # noqa: PLR0913  # a command's parameters are its options
 ) -> None:
     """Segment the tumour in one study.
 
-    The sequences T1, T1ce, T2 and FLAIR, or some of them, are expected registered and skull-stripped, unless --prepare
-    is given; then the mask lies on the raw T1ce (or else the first sequence there is).
+    Image files of T1, T1ce, T2 and FLAIR, or some of them, are expected registered and skull-stripped, unless --prepare
+    is given. A DICOM study is registered and stripped where it needs it, and the result comes as DICOM and FHIR, too.
     """
     start = time.perf_counter()
     logs.set_verbosity(verbose=verbose)
@@ -65,17 +96,22 @@ def segment(  # noqa: PLR0913  # a command's parameters are its options
 
     what = StudyRequest(path=study, reference=reference, modality=modality, series=chosen)
     check_request(what)
-    inputs = [path for path in (study, reference, model) if path is not None]
+    inputs = [path for path in (study, reference, model, template) if path is not None]
     check_target(out, overwrite=overwrite, protected=inputs)
     from tds_cli.model import ModelRequest  # noqa: PLC0415  # as above
     from tds_cli.pipeline import SegmentRequest, segment_into  # noqa: PLC0415  # as above
+    from tds_cli.results import ResultOptions  # noqa: PLC0415  # as above
     from tds_cli.summary import summarise  # noqa: PLC0415  # as above
 
     request = SegmentRequest(
         study=what,
         model=ModelRequest(folder=model, trusted=trusted, device=device),
         max_bytes=max_bytes,
-        is_raw=prepare,
+        space=space,
+        prepare=prepare,
+        result=ResultOptions(
+            pdf=pdf, language=language.value, template=template, labelmap=labelmap, reproducible=reproducible
+        ),
     )
     with (
         output.progress_on_stderr() as progress,
