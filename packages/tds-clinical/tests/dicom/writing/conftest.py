@@ -6,7 +6,7 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,7 +22,7 @@ from tds_clinical.dicom.source import SourceSeries, read_source
 from tds_clinical.findings import ResultContext, find_findings
 from tds_clinical.testing import ClassicSeriesOptions, write_classic_series
 from tds_clinical.uids import Uids
-from tds_data.report import Lesion, LesionReport, ModelIdentity, QualityFlag, Severity
+from tds_data.report import Lesion, LesionReport, ModelIdentity, Point, QualityFlag, Severity
 from tds_data.vocabulary import REGION_LABELS, REGIONS, Label, Modality
 from tds_data.volume import Volume
 
@@ -68,7 +68,7 @@ def report_on(mask: Volume) -> LesionReport:
 
 def _lesion(mask: Volume, where: NDArray[np.bool_], number: int) -> Lesion:
     places = np.argwhere(where) @ mask.ras_from_voxel[:3, :3].T + mask.ras_from_voxel[:3, 3]
-    low, high, centre = (tuple(map(float, p)) for p in (places.min(axis=0), places.max(axis=0), places.mean(axis=0)))
+    low, high, centre = (_point(place) for place in (places.min(axis=0), places.max(axis=0), places.mean(axis=0)))
     inside = mask.voxels[where]
     volumes = {r: float(np.isin(inside, list(REGION_LABELS[r])).sum()) * mask.voxel_volume_ml for r in REGIONS}
     return Lesion(
@@ -79,6 +79,11 @@ def _lesion(mask: Volume, where: NDArray[np.bool_], number: int) -> Lesion:
         volume_ml=volumes,
         volume_interval_ml={r: (0.75 * v, 1.5 * v) for r, v in volumes.items()},
     )
+
+
+def _point(place: NDArray[np.float64]) -> Point:
+    x, y, z = map(float, place)
+    return x, y, z
 
 
 @pytest.fixture(scope="session")
@@ -99,30 +104,34 @@ def mask(source: SourceSeries) -> Volume:
     return draw_mask(source.ras_from_voxel)
 
 
-@pytest.fixture(scope="session")
-def make_context(source: SourceSeries) -> Callable[[Volume], ResultContext]:
-    def make(labels: Volume, **changes: object) -> ResultContext:
+@dataclass(frozen=True, slots=True)
+class ContextMaker:
+    """Makes contexts on the source's grid."""
+
+    source: SourceSeries
+
+    def __call__(self, labels: Volume, report: LesionReport | None = None) -> ResultContext:
         uids = Uids.reproducible("a study", "a mask")
-        report = changes.pop("report", None) or report_on(labels)
-        assert isinstance(report, LesionReport)
         return ResultContext(
-            source=source,
-            findings=find_findings(labels, report, uids),
+            source=self.source,
+            findings=find_findings(labels, report or report_on(labels), uids),
             uids=uids,
             made_at=datetime(2000, 1, 2, 3, 4, 5, tzinfo=UTC),
-            **changes,
         )
-
-    return make
 
 
 @pytest.fixture(scope="session")
-def context(make_context: Callable[[Volume], ResultContext], mask: Volume) -> ResultContext:
+def make_context(source: SourceSeries) -> ContextMaker:
+    return ContextMaker(source)
+
+
+@pytest.fixture(scope="session")
+def context(make_context: ContextMaker, mask: Volume) -> ResultContext:
     return make_context(mask)
 
 
 @pytest.fixture(scope="session")
-def empty_context(make_context: Callable[[Volume], ResultContext], mask: Volume) -> ResultContext:
+def empty_context(make_context: ContextMaker, mask: Volume) -> ResultContext:
     return make_context(mask.with_voxels(np.zeros(SHAPE, np.uint8)))
 
 

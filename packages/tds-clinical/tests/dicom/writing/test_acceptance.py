@@ -14,7 +14,7 @@ import pydicom
 import pytest
 from dicomweb_client.api import DICOMwebClient
 from dicomweb_client.session_utils import create_session_from_user_pass
-from highdicom.sr import srread
+from highdicom.sr import MeasurementReport, srread
 from pydicom.sr.codedict import codes
 from pynetdicom import AE
 
@@ -154,7 +154,9 @@ def test_dcmtk_reads_the_report(folder: str, request: pytest.FixtureRequest) -> 
 
 
 def test_highdicom_reads_the_report(filed: Path, context: ResultContext) -> None:
-    groups = srread(filed / "sr.dcm").content.get_volumetric_roi_measurement_groups()
+    report = srread(filed / "sr.dcm").content
+    assert isinstance(report, MeasurementReport)
+    groups = report.get_volumetric_roi_measurement_groups()
     assert [group.tracking_uid for group in groups] == [s.tracking_uid for s in context.findings.segments]
     volumes = [group.get_measurements(name=codes.SCT.Volume)[0].value for group in groups]
     assert volumes == [segment.volume_ml for segment in context.findings.segments]

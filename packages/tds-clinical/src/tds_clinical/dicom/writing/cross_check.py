@@ -4,6 +4,7 @@ Each object is read back from the bytes that would be written, by code that shar
 codes and identifiers.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
@@ -13,7 +14,7 @@ import numpy as np
 import pydicom
 from pydicom.datadict import dictionary_has_tag, dictionary_VR
 from pydicom.dataset import Dataset
-from pydicom.uid import UID
+from pydicom.uid import RE_VALID_UID
 
 from tds_clinical.dicom.writing._agreement import agree, agree_identifier
 from tds_clinical.dicom.writing._check_segmentation import check_segmentation
@@ -28,6 +29,7 @@ _IDENTITY: Final = ("PatientID", "PatientName", "StudyInstanceUID", "AccessionNu
 _STUDY_CLASS: Final = "1.2.840.10008.3.1.2.3.1"  # a structure set refers to its study as if that were an object
 _FRAMES_OF_REFERENCE: Final = ("FrameOfReferenceUID", "ReferencedFrameOfReferenceUID")
 _MAGIC: Final = b"%PDF-"
+_LONGEST_UID: Final = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,7 +109,7 @@ def _check_uids(read: Iterable[tuple[BuiltObject, Dataset]], context: ResultCont
     series: dict[str, ResultKind] = {}
     for entry, dataset in read:
         instance, in_series = str(dataset.SOPInstanceUID), str(dataset.SeriesInstanceUID)
-        if not (UID(instance).is_valid and UID(in_series).is_valid):
+        if not (_is_valid(instance) and _is_valid(in_series)):
             _refuse(f"{entry.file_name}: its UID or that of its series is not valid")
         if instance in taken:
             _refuse(f"{entry.file_name}: another object has the same SOP Instance UID")
@@ -119,8 +121,12 @@ def _check_uids(read: Iterable[tuple[BuiltObject, Dataset]], context: ResultCont
         taken.add(instance)
     tracking = [segment.tracking_uid for segment in context.findings.segments]
     tracking += context.findings.lesion_uids.values()
-    if len(set(tracking)) != len(tracking) or not all(UID(uid).is_valid for uid in tracking):
+    if len(set(tracking)) != len(tracking) or not all(map(_is_valid, tracking)):
         _refuse("a tracking UID is not valid, or two things have the same one")
+
+
+def _is_valid(uid: str) -> bool:
+    return len(uid) <= _LONGEST_UID and re.fullmatch(RE_VALID_UID, uid) is not None
 
 
 def _check_references(read: Sequence[tuple[BuiltObject, Dataset]], context: ResultContext) -> None:

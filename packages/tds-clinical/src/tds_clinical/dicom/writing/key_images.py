@@ -85,7 +85,8 @@ def _key_image(context: ResultContext, picture: KeyPicture, number: int) -> Data
     dataset.ImageType = ["DERIVED", "SECONDARY"]
     dataset.BurnedInAnnotation = "NO"
     dataset.LossyImageCompression = "00"
-    dataset.DerivationDescription = f"{picture.title}. {RESEARCH_USE_NOTICE}"[:_LONGEST_DESCRIPTION]
+    notice = f". {RESEARCH_USE_NOTICE}"
+    dataset.DerivationDescription = picture.title[: _LONGEST_DESCRIPTION - len(notice)] + notice
     dataset.SourceImageSequence = [_source_item(header) for header in context.source.headers]
     _add_pixels(dataset, picture.pixels)
     add_file_meta(dataset)
