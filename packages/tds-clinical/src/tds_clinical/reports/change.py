@@ -103,13 +103,13 @@ def _changes(changes: Sequence[LesionChange], language: Language) -> Table:
             kinds[change.kind],
             _numbers(change.before),
             _numbers(change.after),
-            *(_before_after(change, region, language) for region in REGIONS),
             words.certain if change.is_certain else words.uncertain,
+            *(_before_after(change, region, language) for region in REGIONS),
         )
         for change in changes
     )
     regions = (words.region_change_ml.format(region=region) for region in REGIONS)
-    columns = (words.became, words.lesions_before, words.lesions_after, *regions, words.is_certain)
+    columns = (words.became, words.lesions_before, words.lesions_after, words.is_certain, *regions)
     return Table(caption=words.became, columns=columns, rows=rows)
 
 

@@ -4,7 +4,6 @@ A template runs in Jinja's sandbox with the variables of `docs/reference/report-
 lay the findings out as they like, and can neither reach the program nor leave out that this is research.
 """
 
-from html.parser import HTMLParser
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
@@ -16,17 +15,12 @@ from tds_clinical.errors import ReportError
 from tds_clinical.reports.content import Content
 from tds_clinical.reports.language import Language
 from tds_clinical.reports.paint import LABEL_COLOURS
+from tds_clinical.reports.template_check import check_body
 from tds_clinical.reports.wording import label_name, millilitres, place
 from tds_data.report import LesionReport
 
 _PDF_SUFFIX: Final = ".pdf.j2"
-_REFUSED: Final = frozenset(
-    {"html", "head", "body", "script", "iframe", "frame", "object", "embed", "base", "form", "link", "meta"}
-)
-_VOID: Final = frozenset({"area", "br", "col", "hr", "img", "input", "source", "track", "wbr"})
-_CLOSED_BY_ITSELF: Final = frozenset(
-    {"p", "li", "dt", "dd", "tr", "td", "th", "thead", "tbody", "tfoot", "option", "colgroup", "caption"}
-)
+_STYLED: Final = frozenset({"style"})
 
 
 def hospital_body(template: Path, content: Content, report: LesionReport, language: Language) -> str:
@@ -48,8 +42,32 @@ def hospital_body(template: Path, content: Content, report: LesionReport, langua
         message = f"the template {template.name!r} is one for PDF; give it as ReportOptions.pdf_template"
         raise ReportError(message)
     body = fill_template(template, content, report, language)
-    _check(body, template.name)
+    check_body(body, template.name)
     return body
+
+
+def hospital_pages(
+    template: Path, content: Content, report: LesionReport, language: Language
+) -> tuple[str, dict[str, str]]:
+    """Return what a hospital's template makes for the pages of a PDF, and the words for each of its pictures.
+
+    Args:
+        template: The Jinja file.
+        content: What the report says.
+        report: What was found.
+        language: What it is written in.
+
+    Returns:
+        HTML for fpdf2, and the `alt` of each picture by its `src`.
+
+    Raises:
+        ReportError: If the template cannot be read, is wrong, or makes what a page may not hold.
+    """
+    if not template.name.endswith(_PDF_SUFFIX):
+        message = f"the template {template.name!r} is not named as one for PDF; let its name end in {_PDF_SUFFIX}"
+        raise ReportError(message)
+    pages = fill_template(template, content, report, language)
+    return pages, check_body(pages, template.name, refused=_STYLED)
 
 
 def fill_template(template: Path, content: Content, report: LesionReport, language: Language) -> str:
@@ -131,47 +149,3 @@ def _reason(error: Exception, content: Content) -> str:
     text = str(error)
     quotes_patient = any(fact.text and fact.text in text for fact in content.heading)
     return text if isinstance(error, TemplateError) and not quotes_patient else type(error).__name__
-
-
-def _check(body: str, name: str) -> None:
-    checker = _Checker(name)
-    checker.feed(body)
-    checker.close()
-    checker.finish()
-
-
-class _Checker(HTMLParser):
-    """Refuses what would hide the notice below the body, or fetch or run something."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__()
-        self._name = name
-        self._open: list[tuple[str, int]] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag in _REFUSED or any(key.startswith("on") for key, _ in attrs):
-            self._refuse(f"makes <{tag}>, or an attribute that runs a script; it makes the inside of a page alone")
-        if tag not in _VOID:
-            self._open.append((tag, self.getpos()[0]))
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.handle_starttag(tag, attrs)
-
-    def handle_endtag(self, tag: str) -> None:
-        while self._open and self._open[-1][0] != tag and self._open[-1][0] in _CLOSED_BY_ITSELF:
-            self._open.pop()
-        if not self._open or self._open[-1][0] != tag:
-            self._refuse(f"closes <{tag}> in line {self.getpos()[0]} of its output, where it is not open")
-        self._open.pop()
-
-    def finish(self) -> None:
-        """Refuse what is still open at the end."""
-        left = [(tag, line) for tag, line in self._open if tag not in _CLOSED_BY_ITSELF]
-        if left:
-            self._refuse(f"leaves <{left[-1][0]}> open, from line {left[-1][1]} of its output")
-        if self.rawdata:
-            self._refuse("ends inside a comment or a tag")
-
-    def _refuse(self, reason: str) -> None:
-        message = f"the template {self._name!r} {reason}; see docs/reference/report-template.md"
-        raise ReportError(message)

@@ -4,12 +4,15 @@ from typing import Any, Final
 
 from fpdf.output import OutputProducer
 
-from tds_clinical.reports.content import Assessed, Change, Content, Flag
+from tds_clinical.reports.content import Assessed, Change, Content, Fact, Flag
+from tds_clinical.reports.hospital import hospital_pages
 from tds_clinical.reports.language import Language
 from tds_clinical.reports.options import ReportOptions
 from tds_clinical.reports.paint import Colour
+from tds_clinical.reports.pdf_hospital import write_pages
 from tds_clinical.reports.pdf_lesions import draw_legend, draw_lesions, draw_middle
 from tds_clinical.reports.pdf_sheet import FAINT, PANEL, Sheet
+from tds_clinical.reports.pdf_tables import draw_table
 from tds_data.report import LesionReport
 
 _SEVERITY: Final[dict[str, Colour]] = {"error": (179, 32, 27), "warning": (138, 83, 0), "info": (11, 87, 164)}
@@ -32,15 +35,11 @@ def pdf_document(content: Content, report: LesionReport, options: ReportOptions,
     sheet = Sheet(content, language.words, options.font)
     if options.made_at is not None:
         sheet.set_creation_date(options.made_at)
-    _draw_top(sheet, content, language)
-    if content.change is not None:
-        _draw_change(sheet, content.change)
-    if content.lesions_table is not None:
-        sheet.heading(language.words.lesions, 0)
-        sheet.grid(content.lesions_table)
-        sheet.paragraph(language.words.lesion_note, size=8, colour=FAINT)
-    _draw_pictures(sheet, content, language)
-    _draw_end(sheet, content, report, language)
+    if options.pdf_template is None:
+        _draw_report(sheet, content, report, language)
+    else:
+        sheet.start_section(content.kind, 0)
+        write_pages(sheet, *hospital_pages(options.pdf_template, content, report, language))
     producer = OutputProducer if options.made_at is not None else _Undated
     return bytes(sheet.output(output_producer_class=producer))
 
@@ -54,14 +53,28 @@ class _Undated(OutputProducer):
         return info
 
 
+def _draw_report(sheet: Sheet, content: Content, report: LesionReport, language: Language) -> None:
+    _draw_top(sheet, content, language)
+    if content.change is not None:
+        _draw_change(sheet, content.change)
+    if content.lesions_table is not None:
+        sheet.heading(language.words.lesions, 0)
+        draw_table(sheet, content.lesions_table)
+        sheet.paragraph(language.words.lesion_note, size=8, colour=FAINT)
+    _draw_pictures(sheet, content, language)
+    _draw_end(sheet, content, report, language)
+
+
 def _draw_top(sheet: Sheet, content: Content, language: Language) -> None:
     words = language.words
     sheet.start_section(content.kind, 0)
     sheet.paragraph(content.case, size=17, bold=True)
     sheet.paragraph(content.kind, size=10, colour=FAINT)
-    sheet.facts(content.heading)
-    if content.made_at:
-        sheet.paragraph(f"{words.made_at} {content.made_at}", size=9, colour=FAINT)
+    if content.english_note:
+        sheet.paragraph(content.english_note, size=8, colour=FAINT)
+    made_at = (Fact(term=words.made_at, text=content.made_at),) if content.made_at else ()
+    sheet.facts((*content.heading, *made_at))
+    sheet.ln(1.5)
     sheet.paragraph(content.summary, size=12)
     if content.volumes:
         _draw_volumes(sheet, content)
@@ -69,8 +82,6 @@ def _draw_top(sheet: Sheet, content: Content, language: Language) -> None:
         sheet.heading(words.quality, 0)
         for flag in content.flags:
             _draw_flag(sheet, flag)
-        if content.english_note:
-            sheet.paragraph(content.english_note, size=8, colour=FAINT)
 
 
 def _draw_volumes(sheet: Sheet, content: Content) -> None:
@@ -120,10 +131,10 @@ def _draw_change(sheet: Sheet, change: Change) -> None:
     for flag in change.flags:
         _draw_flag(sheet, flag)
     if change.changes is not None:
-        sheet.grid(change.changes)
+        draw_table(sheet, change.changes)
         sheet.paragraph(change.note, size=8, colour=FAINT)
     sheet.heading(change.course.caption, 1)
-    sheet.grid(change.course)
+    draw_table(sheet, change.course)
     if change.timeline_file is not None:
         _draw_timeline(sheet, change.timeline_file, change.timeline_alt)
 
@@ -164,7 +175,7 @@ def _draw_end(sheet: Sheet, content: Content, report: LesionReport, language: La
         sheet.heading(words.agreement, 0, needs_mm=40.0)
         if content.agreement_note:
             sheet.paragraph(content.agreement_note, size=9, bold=True)
-        sheet.grid(content.agreement, width_mm=_NARROW_MM)
+        draw_table(sheet, content.agreement, width_mm=_NARROW_MM)
     sheet.heading(words.making, 0, needs_mm=40.0)
     sheet.facts(content.making)
     if content.model_card:

@@ -7,6 +7,7 @@ from tds_clinical.reports.content import Content, Figure, LesionPart, Picture
 from tds_clinical.reports.language import Language
 from tds_clinical.reports.paint import LABEL_COLOURS
 from tds_clinical.reports.pdf_sheet import FAINT, Sheet
+from tds_clinical.reports.pdf_tables import draw_table
 from tds_clinical.reports.wording import label_name
 
 _CAPTION_MM: Final = 30.0
@@ -28,7 +29,7 @@ def draw_lesions(sheet: Sheet, content: Content, language: Language) -> None:
             sheet.add_page()
         strip_mm = (sheet.epw - _GAP_MM) / 2 * _ASPECT
         sheet.heading(part.title, 1, needs_mm=_TABLE_MM + strip_mm + 12.0)
-        sheet.grid(part.table, width_mm=sheet.epw if part.has_diameters else 110.0)
+        draw_table(sheet, part.table, width_mm=sheet.epw if part.has_diameters else 110.0)
         sheet.paragraph(";   ".join(f"{fact.term}: {fact.text}" for fact in part.facts), size=8, colour=FAINT)
         if part.is_in_full:
             _draw_in_full(sheet, part, language)

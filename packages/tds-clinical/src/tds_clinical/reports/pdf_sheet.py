@@ -1,20 +1,20 @@
 """A4 pages with the research-use notice on each, and what can be put on them."""
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final, cast
+from typing import Any, Final, cast
 
 from fpdf import FPDF
 from fpdf.enums import MethodReturnValue, XPos, YPos
-from fpdf.fonts import FontFace, TTFFont
+from fpdf.fonts import TTFFont
 from fpdf.prefs import ViewerPreferences
 from PIL import Image
 
 from tds_clinical.errors import ReportError
-from tds_clinical.reports.content import Content, Fact, Picture, Table
+from tds_clinical.reports.content import Content, Fact, Picture
 from tds_clinical.reports.language import Words
 from tds_clinical.reports.paint import Colour
 
@@ -22,6 +22,10 @@ INK: Final[Colour] = (22, 25, 29)
 """Colour of texts."""
 FAINT: Final[Colour] = (77, 86, 97)
 """Colour of texts of less weight."""
+PAPER: Final[Colour] = (255, 255, 255)
+"""What is behind everything."""
+RULE: Final[Colour] = (190, 198, 207)
+"""Lines in tables and below headings."""
 PANEL: Final[Colour] = (244, 246, 248)
 """What is behind numbers that stand out."""
 NOTICE: Final[Colour] = (255, 196, 0)
@@ -32,9 +36,11 @@ PHANTOM: Final[Colour] = (176, 24, 122)
 """What is behind the mark of phantoms."""
 PHANTOM_INK: Final[Colour] = (255, 255, 255)
 """Its letters."""
+LINE: Final = 1.3
+"""Height of a line in heights of its letters."""
+POINT_MM: Final = 25.4 / 72
+"""Millimetres of a point."""
 
-_PAPER: Final[Colour] = (255, 255, 255)
-_RULE: Final[Colour] = (190, 198, 207)
 _CORE_FONT: Final = "helvetica"
 _OWN_FONT: Final = "report"
 _CORE_ENCODING: Final = "cp1252"
@@ -45,9 +51,6 @@ _BAND_PAD_MM: Final = 1.4
 _PHANTOM_MM: Final = 6.0
 _RUNNING_MM: Final = 6.0
 _FOOT_MM: Final = 15.0
-_LINE: Final = 1.3
-_POINT_MM: Final = 25.4 / 72
-_CELL_PAD_MM: Final = 1.6
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -56,14 +59,17 @@ class Sheet(FPDF):
 
     Attributes:
         content: What every page says.
+        family: Name of the font.
+        alts: Words for pictures that fpdf2 finds in a template, by their address.
     """
 
     def __init__(self, content: Content, words: Words, font: Path | None) -> None:
         super().__init__(orientation="P", unit="mm", format="A4")
         self.content = content
         self._words = words
+        self.alts: Mapping[str, str] = {}
         self.core_fonts_encoding = _CORE_ENCODING
-        self._family = _CORE_FONT if font is None else self._add_font(font)
+        self.family = _CORE_FONT if font is None else self._add_font(font)
         self.alias_nb_pages(_PAGES)
         self._describe()
         notice_mm = 2 * _BAND_PAD_MM + _BAND_LINE_MM * len(content.notices)
@@ -120,7 +126,7 @@ class Sheet(FPDF):
             colour: Of the letters.
             bold: Whether they are bold.
         """
-        self.set_font(self._family, "B" if bold else "", size)
+        self.set_font(self.family, "B" if bold else "", size)
         self.set_text_color(*colour)
 
     def write_at(self, text: str, y: float, *, size: float, colour: Colour, bold: bool = False) -> None:
@@ -143,7 +149,7 @@ class Sheet(FPDF):
                 line = line[:-1]
             line += "..."
         self.set_xy(self.l_margin, y)
-        self.cell(self.epw, size * _POINT_MM * _LINE, line)
+        self.cell(self.epw, size * POINT_MM * LINE, line)
 
     def paragraph(self, text: str, *, size: float = 9.5, colour: Colour = INK, bold: bool = False) -> None:
         """Write a text below the last one.
@@ -174,7 +180,7 @@ class Sheet(FPDF):
         self.set_x(self.l_margin)
         self._lines(text, self.epw)
         if level == 0:
-            self.set_draw_color(*_RULE)
+            self.set_draw_color(*RULE)
             self.line(self.l_margin, self.y + 0.6, self.w - self.r_margin, self.y + 0.6)
         self.ln(2.0)
 
@@ -207,34 +213,6 @@ class Sheet(FPDF):
             self._lines(fact.text, text_mm)
             self.set_xy(self.l_margin, max(lowest, self.y) + 0.6)
 
-    def grid(self, table: Table, *, width_mm: float | None = None) -> None:
-        """Draw a table; no row is broken, and each page repeats the headings.
-
-        Args:
-            table: The table.
-            width_mm: Its width, millimetres; the page's if `None`.
-        """
-        self.style(8.5)
-        self.set_draw_color(*_RULE)
-        self.set_fill_color(*_PAPER)
-        total = self.epw if width_mm is None else width_mm
-        aligns = ("LEFT", *["RIGHT"] * (len(table.columns) - 1))
-        with self.table(
-            align="LEFT",
-            borders_layout="HORIZONTAL_LINES",
-            col_widths=self._column_widths(table, total),
-            headings_style=FontFace(emphasis="BOLD", color=FAINT, fill_color=PANEL),
-            line_height=8.5 * _POINT_MM * _LINE,
-            padding=(0.7, _CELL_PAD_MM / 2),
-            text_align=aligns,
-            width=total,
-        ) as grid:
-            for cells in (table.columns, *table.rows):
-                row = grid.row()
-                for cell in cells:
-                    row.cell(cleaned(cell))
-        self.ln(1.5)
-
     def picture(self, shown: Picture, x: float, y: float, width_mm: float) -> float:
         """Put a picture of three planes on the page and return its height in millimetres.
 
@@ -260,6 +238,18 @@ class Sheet(FPDF):
             columns, rows = opened.size
         self.image(io.BytesIO(data), x=x, y=y, w=width_mm, alt_text=cleaned(alt))
         return width_mm * rows / columns
+
+    def image(self, name: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401  # as fpdf2 has it
+        """Put a picture on the page, with the words that the template gave it.
+
+        Args:
+            name: A data URL, or what else fpdf2 takes.
+            args: As fpdf2 has them.
+            kwargs: As fpdf2 has them.
+        """
+        if isinstance(name, str) and "alt_text" not in kwargs:
+            kwargs["alt_text"] = cleaned(self.alts[name]) or None
+        return super().image(name, *args, **kwargs)
 
     def height_of(self, text: str, width_mm: float) -> float:
         """Return how high a text would be in the chosen style, millimetres.
@@ -295,7 +285,7 @@ class Sheet(FPDF):
 
     @property
     def _line_mm(self) -> float:
-        return float(self.font_size) * _LINE
+        return float(self.font_size) * LINE
 
     def _lines(self, text: str, width_mm: float) -> None:
         self.multi_cell(width_mm, self._line_mm, cleaned(text), align="L", new_x=XPos.LEFT, new_y=YPos.NEXT)
@@ -304,28 +294,9 @@ class Sheet(FPDF):
         self.set_fill_color(*colour)
         self.rect(0.0, y, self.w, height, style="F")
 
-    def _column_widths(self, table: Table, total: float) -> tuple[float, ...]:
-        """Return widths at which no word is broken and, where there is room, no cell is."""
-        self.style(8.5, bold=True)
-        columns = list(zip(table.columns, *table.rows, strict=True))
-        pad = 2 * _CELL_PAD_MM
-        least = [max(self._width(word) for cell in cells for word in cell.split() or [""]) + pad for cells in columns]
-        wanted = [max(self._width(cell) for cell in cells) + pad for cells in columns]
-        self.style(8.5)
-        spare = total - sum(least)
-        if spare <= 0:
-            return tuple(total * width / sum(least) for width in least)
-        extra = [w - m for w, m in zip(wanted, least, strict=True)]
-        share = min(1.0, spare / sum(extra)) if sum(extra) else 0.0
-        widths = [m + e * share for m, e in zip(least, extra, strict=True)]
-        return tuple(total * width / sum(widths) for width in widths)
-
-    def _width(self, text: str) -> float:
-        return float(self.get_string_width(cleaned(text)))
-
     def _add_font(self, font: Path) -> str:
         try:
-            for style in ("", "B"):
+            for style in ("", "B", "I", "BI"):
                 self.add_font(_OWN_FONT, style, font)
         except Exception as error:  # fpdf2 lets through whatever its parser of fonts raises
             message = f"{font.name!r} cannot be read as a TrueType font ({type(error).__name__}); give a .ttf file"
