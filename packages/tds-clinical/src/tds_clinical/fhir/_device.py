@@ -1,7 +1,8 @@
 """The model that made the results."""
 
 import base64
-import binascii
+import re
+from typing import Final
 
 from tds_clinical.errors import ReportError
 from tds_clinical.fhir._datatypes import narrative
@@ -9,6 +10,8 @@ from tds_clinical.fhir._names import URI_SYSTEM, Json, Names, create_once
 from tds_clinical.fhir._parts import Parts
 from tds_clinical.uids import Uids
 from tds_data.report import ModelIdentity
+
+_SHA256: Final = re.compile(r"[0-9a-f]{64}", re.IGNORECASE)
 
 
 def device_entry(parts: Parts) -> Json:
@@ -21,6 +24,7 @@ def device_entry(parts: Parts) -> Json:
         ReportError: If the model's hash is no SHA-256.
     """
     model, equipment = parts.context.findings.report.model, parts.context.equipment
+    hashed = hash_uri(model.sha256)
     software = equipment.software or (model.version,)
     made_of = (equipment.manufacturer, equipment.model_name, *software, model.name, model.version, model.sha256)
     identifier = Names(Uids.reproducible("device", *made_of)).identifier("device")
@@ -28,7 +32,7 @@ def device_entry(parts: Parts) -> Json:
         "resourceType": "Device",
         "meta": parts.meta,
         "text": narrative([_words(model), parts.notice]),
-        "identifier": [identifier, {"system": URI_SYSTEM, "value": hash_uri(model.sha256)}],
+        "identifier": [identifier, {"system": URI_SYSTEM, "value": hashed}],
         "status": "active",
         "manufacturer": equipment.manufacturer,
         "deviceName": [
@@ -57,11 +61,10 @@ def hash_uri(sha256: str) -> str:
     Raises:
         ReportError: If it is something else.
     """
-    try:
-        digest = binascii.unhexlify(sha256)
-    except (binascii.Error, ValueError) as error:
-        raise ReportError("the model's hash is not hexadecimal, so the model cannot be named by it") from error
-    return f"ni:///sha-256;{base64.urlsafe_b64encode(digest).decode().rstrip('=')}"
+    if not _SHA256.fullmatch(sha256):
+        raise ReportError("the model's hash is no SHA-256 of 64 hexadecimal digits, so the model cannot be named by it")
+    digest = base64.urlsafe_b64encode(bytes.fromhex(sha256)).decode().rstrip("=")
+    return f"ni:///sha-256;{digest}"
 
 
 def _words(model: ModelIdentity) -> str:

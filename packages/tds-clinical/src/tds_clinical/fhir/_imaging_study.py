@@ -9,14 +9,16 @@ from pydicom.uid import UID
 from tds_clinical.codes import BRAIN
 from tds_clinical.dicom._tags import number, text
 from tds_clinical.dicom.writing.objects import ObjectReference
+from tds_clinical.errors import ReportError
 from tds_clinical.fhir._datatypes import coding
+from tds_clinical.fhir._dates import study_started
 from tds_clinical.fhir._names import URI_SYSTEM, Json, create_once, uid_identifier
 from tds_clinical.fhir._parts import Parts
-from tds_clinical.fhir._study_time import study_started
 
 _DCM: Final = "http://dicom.nema.org/resources/ontology/DCM"
 
-_MOST_SERIES: Final = 2**31 - 1
+_MR: Final = "MR"  # what all classes of images are that can be read
+_MOST_NUMBER: Final = 2**31 - 1
 
 
 def imaging_study_entry(parts: Parts) -> Json:
@@ -27,10 +29,16 @@ def imaging_study_entry(parts: Parts) -> Json:
 
     Args:
         parts: What is told.
+
+    Raises:
+        ReportError: If the header does not name the study.
     """
     header = parts.context.source.header
     series = [_source_series(parts.context.source.headers), *_written_series(parts.objects)]
-    identifier = uid_identifier(text(header, "StudyInstanceUID"))
+    study_uid = text(header, "StudyInstanceUID")
+    if not study_uid:
+        raise ReportError("the header has no Study Instance UID, so the results cannot name their study")
+    identifier = uid_identifier(study_uid)
     study: Json = {
         "resourceType": "ImagingStudy",
         "identifier": [identifier],
@@ -54,9 +62,9 @@ def _source_series(headers: tuple[Dataset, ...]) -> Json:
         _instance(text(header, "SOPInstanceUID"), text(header, "SOPClassUID"), number(header, "InstanceNumber"))
         for header in headers
     ]
-    series = _series(text(first, "SeriesInstanceUID"), text(first, "Modality") or "MR", instances)
+    series = _series(text(first, "SeriesInstanceUID"), text(first, "Modality") or _MR, instances)
     counted = number(first, "SeriesNumber")
-    if counted is not None and 0 <= counted <= _MOST_SERIES:
+    if counted is not None and 0 <= counted <= _MOST_NUMBER:
         series["number"] = int(counted)
     return series
 
@@ -84,7 +92,7 @@ def _series(uid: str, modality: str, instances: list[Json]) -> Json:
 def _instance(uid: str, sop_class: str, counted: float | None) -> Json:
     kind = {"system": URI_SYSTEM, "code": f"urn:oid:{sop_class}", "display": UID(sop_class).name}
     instance: Json = {"uid": uid, "sopClass": kind}
-    if counted is not None and 0 <= counted <= _MOST_SERIES:
+    if counted is not None and 0 <= counted <= _MOST_NUMBER:
         instance["number"] = int(counted)
     return instance
 

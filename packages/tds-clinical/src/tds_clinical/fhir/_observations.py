@@ -3,6 +3,7 @@
 from typing import Final
 
 from tds_clinical.codes import BRAIN, LONG_AXIS, REGION_CODES, SHORT_AXIS, VOLUME, Code
+from tds_clinical.errors import ReportError
 from tds_clinical.fhir._datatypes import coding, concept, instant, narrative, quantity
 from tds_clinical.fhir._names import Json, create_once, create_or_replace, uid_identifier
 from tds_clinical.fhir._parts import Parts
@@ -187,11 +188,14 @@ def _finding(region: Region) -> Json:
 def _interval(interval: Interval | None, parts: Parts) -> list[Json]:
     if interval is None:
         return []
+    low, high = interval
+    if not low <= high:
+        message = f"the interval of a volume begins at {low} mL and ends at {high} mL; give its lower end first"
+        raise ReportError(message)
     method = parts.context.findings.report.interval_method
-    low, high = (quantity(end, MILLILITRES) for end in interval)
-    return [
-        {"code": {"text": f"{INTERVAL} ({method})" if method else INTERVAL}, "valueRange": {"low": low, "high": high}}
-    ]
+    words = f"{INTERVAL} ({method})" if method else INTERVAL
+    ends = {"low": quantity(low, MILLILITRES), "high": quantity(high, MILLILITRES)}
+    return [{"code": {"text": words}, "valueRange": ends}]
 
 
 def _diameters(diameters: Diameters | None) -> list[Json]:

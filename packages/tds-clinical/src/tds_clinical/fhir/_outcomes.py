@@ -64,5 +64,5 @@ def _safe_words(text: object) -> str:
         word = raw.strip("()[]{}.,:;!?'\"")
         safe = word.lower() if word.lower() in PLAIN_WORDS else _only(_PATH, word)
         told.append(safe or _GAP)
-    kept = [word for index, word in enumerate(told) if word != _GAP or (index and told[index - 1] != _GAP)]
+    kept = [word for index, word in enumerate(told) if word != _GAP or not index or told[index - 1] != _GAP]
     return " ".join(kept) if any(word != _GAP for word in kept) else ""

@@ -6,8 +6,8 @@ from typing import Final
 
 from tds_clinical.dicom._tags import text
 from tds_clinical.dicom.writing.objects import ObjectReference
+from tds_clinical.fhir._dates import study_started
 from tds_clinical.fhir._names import Json, Names
-from tds_clinical.fhir._study_time import study_started
 from tds_clinical.fhir._wording import notice
 from tds_clinical.fhir.options import FhirOptions
 from tds_clinical.findings import ResultContext

@@ -1,14 +1,16 @@
 """Whose results they are."""
 
+from typing import Final
+
 from pydicom.dataset import Dataset
 
 from tds_clinical.dicom._tags import text
 from tds_clinical.errors import ReportError
+from tds_clinical.fhir._dates import header_date
 from tds_clinical.fhir._names import Json, Names, create_once
 from tds_clinical.fhir.options import FhirOptions
 
-_GENDERS = {"M": "male", "F": "female", "O": "other"}
-_DATE_DIGITS = 8
+_GENDERS: Final = {"M": "male", "F": "female", "O": "other"}
 
 
 def patient_identifier(header: Dataset, options: FhirOptions) -> Json | None:
@@ -97,7 +99,7 @@ def _demographics(header: Dataset) -> Json:
     gender = _GENDERS.get(text(header, "PatientSex").upper())
     if gender:
         found["gender"] = gender
-    birth = text(header, "PatientBirthDate")
-    if len(birth) == _DATE_DIGITS and birth.isdigit():
-        found["birthDate"] = f"{birth[:4]}-{birth[4:6]}-{birth[6:]}"
+    birth_date = header_date(header, "PatientBirthDate")
+    if birth_date:
+        found["birthDate"] = birth_date
     return found

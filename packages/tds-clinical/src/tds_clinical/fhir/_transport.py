@@ -148,13 +148,21 @@ def _attempt(session: "requests.Session", url: str, body: bytes, options: PushOp
         ) as response:
             wait_s = _asked_wait_s(response.headers.get("Retry-After", ""))
             return _Answer(status=response.status_code, document=_document(response), wait_s=wait_s)
-    except requests.exceptions.SSLError:
-        raise PushFailed("the server's certificate is not trusted; give the file of its authority") from None
+    except PushFailed:
+        raise
+    except requests.exceptions.SSLError as error:
+        raise PushFailed(_tls_words(error)) from None
     except (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError) as error:
         return _Answer(fault=type(error).__name__)
     except (requests.RequestException, OSError) as error:
         message = f"the bundle cannot be sent ({type(error).__name__}); check the address and the file of certificates"
         raise PushFailed(message) from None
+
+
+def _tls_words(error: Exception) -> str:
+    if "CERTIFICATE_VERIFY_FAILED" in str(error):
+        return "the server's certificate is not trusted; give the file of its authority"
+    return "the server does not speak TLS as we do; check whether its address begins with https"
 
 
 def _document(response: "requests.Response") -> object:

@@ -13,7 +13,6 @@ from tds_clinical.fhir._transport import check_address, post
 from tds_clinical.fhir.options import PushOptions
 
 _LOCATION: Final = re.compile(r"([A-Z][A-Za-z]+/[A-Za-z0-9.-]{1,64})(?:/_history/[A-Za-z0-9.-]{1,64})?$")
-_TYPE: Final = re.compile(r"[A-Z][A-Za-z]{1,40}")
 _RESPONSES: Final = frozenset({"transaction-response", "batch-response"})
 
 
@@ -65,10 +64,10 @@ def push_bundle(bundle: Json, base_url: str, options: PushOptions | None = None)
     filed: list[_Filed] = []
     known: dict[str, str] = {}
     for start in range(0, len(entries), size):
-        sent = [_with_locations(entry, known) for entry in entries[start : start + size]]
+        sent = [entry | {"resource": _replace(entry["resource"], known)} for entry in entries[start : start + size]]
         answer = post(url, {"resourceType": "Bundle", "type": "transaction", "entry": sent}, chosen)
         filed += _filed(answer, sent, before=start)
-        known = {entry["fullUrl"]: one.location for entry, one in zip(entries, filed, strict=False) if one.location}
+        known = {entry["fullUrl"]: one.location for entry, one in zip(entries, filed, strict=False)}
     created = sum(one.status == HTTPStatus.CREATED for one in filed)
     updated = sum(one.status != HTTPStatus.CREATED and one.replaces for one in filed)
     return PushResult(
@@ -90,7 +89,11 @@ def _entries(bundle: Json) -> list[Json]:
 
 
 def _is_entry(entry: object) -> bool:
-    return isinstance(entry, dict) and all(key in entry for key in ("fullUrl", "resource", "request"))
+    if not isinstance(entry, dict) or not isinstance(entry.get("fullUrl"), str):
+        return False
+    resource, request = entry.get("resource"), entry.get("request")
+    has_type = isinstance(resource, dict) and isinstance(resource.get("resourceType"), str)
+    return has_type and isinstance(request, dict) and isinstance(request.get("method"), str)
 
 
 def _filed(answer: Json, sent: list[Json], *, before: int) -> Iterator[_Filed]:
@@ -110,7 +113,8 @@ def _one_filed(index: int, entry: Json, answered: object) -> _Filed:
     status = int(digits) if digits.isdecimal() else 0
     if not HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
         told = issue_words(response.get("outcome"))
-        message = f"the server refused entry {index} ({kind}) with {status}" + (f": {told}" if told else "")
+        refusal = f"the server refused entry {index} ({kind}) with {status}{f': {told}' if told else ''}"
+        message = f"{refusal}; send it again once that is mended, and nothing is made twice"
         raise PushFailed(message, status=status)
     location = _location(response.get("location")) or _own_location(whole.get("resource"))
     return _Filed(status=status, location=location, replaces=entry["request"]["method"] == "PUT")
@@ -124,12 +128,8 @@ def _location(value: object) -> str:
 def _own_location(resource: object) -> str:
     if not isinstance(resource, dict):
         return ""
-    return _location(f"{resource.get('resourceType')}/{resource.get('id')}")
-
-
-def _with_locations(entry: Json, known: Mapping[str, str]) -> Json:
-    resource: Json = _replace(entry["resource"], known)
-    return entry | {"resource": resource}
+    kind, identity = resource.get("resourceType"), resource.get("id")
+    return _location(f"{kind}/{identity}") if isinstance(kind, str) and isinstance(identity, str) else ""
 
 
 def _replace(value: Any, known: Mapping[str, str]) -> Any:  # noqa: ANN401  # JSON of any kind
@@ -140,4 +140,10 @@ def _replace(value: Any, known: Mapping[str, str]) -> Any:  # noqa: ANN401  # JS
 
 def _reference(value: Json, known: Mapping[str, str]) -> Json:
     target = value.get("reference")
-    return {"reference": known[target]} if isinstance(target, str) and target in known else {}
+    if not isinstance(target, str) or target not in known:
+        return {}
+    if not known[target]:
+        index = list(known).index(target) + 1
+        message = f"the server did not say where entry {index} is, to which others refer; send all entries at once"
+        raise PushFailed(message)
+    return {"reference": known[target]}
