@@ -94,7 +94,7 @@ def _said(path: Path, groups: Dataset) -> dict[str, Any]:
 
 def _single(keyword: str, value: Any) -> Any:  # noqa: ANN401  # whatever the file holds
     # Enhanced MR lists the inversion times of a pulse sequence; a classic header has room for the first.
-    several = keyword == "InversionTime" and isinstance(value, MultiValue)
+    several = keyword == "InversionTime" and isinstance(value, MultiValue | list)
     return (value[0] if value else None) if several else value
 
 

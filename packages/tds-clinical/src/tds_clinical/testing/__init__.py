@@ -1,5 +1,16 @@
 """DICOM test data made from volumes, for the tests of whoever reads DICOM."""
 
 from tds_clinical.testing.classic_series import ClassicSeriesOptions, write_classic_series, write_classic_study
+from tds_clinical.testing.enhanced_series import EnhancedDimension, EnhancedSeriesOptions, write_enhanced_series
+from tds_clinical.testing.mosaic_series import MosaicSeriesOptions, write_mosaic_series
 
-__all__ = ["ClassicSeriesOptions", "write_classic_series", "write_classic_study"]
+__all__ = [
+    "ClassicSeriesOptions",
+    "EnhancedDimension",
+    "EnhancedSeriesOptions",
+    "MosaicSeriesOptions",
+    "write_classic_series",
+    "write_classic_study",
+    "write_enhanced_series",
+    "write_mosaic_series",
+]

@@ -122,7 +122,7 @@ def write_classic_series(volume: Volume, folder: Path, options: ClassicSeriesOpt
         path = folder / f"IM{int(order[k]) + 1:05d}.dcm"
         image = _slice(shared, volume, options, k)
         image.PixelData = np.ascontiguousarray(stored[:, :, k].T).tobytes()
-        _save(image, path)
+        save(image, path)
         paths.append(path)
     return tuple(paths)
 
@@ -166,13 +166,13 @@ def _stored(volume: Volume, options: ClassicSeriesOptions) -> tuple[NDArray[np.g
 def _shared_header(volume: Volume, options: ClassicSeriesOptions) -> Dataset:
     header = Dataset()
     values: dict[str, TagValue | int | None] = {
-        **_PATIENT_AND_STUDY,
-        "StudyInstanceUID": _uid(options, "study"),
-        "SeriesInstanceUID": _uid(options, "series", options.series_number),
-        "FrameOfReferenceUID": _uid(options, "frame of reference"),
+        **PATIENT_AND_STUDY,
+        "StudyInstanceUID": made_up_uid(options, "study"),
+        "SeriesInstanceUID": made_up_uid(options, "series", options.series_number),
+        "FrameOfReferenceUID": made_up_uid(options, "frame of reference"),
         "SeriesNumber": options.series_number,
         "AcquisitionNumber": options.series_number,
-        **_geometry(volume, options),
+        **plane_geometry(volume, options),
         "PixelRepresentation": int(options.signed),
         **SEQUENCE_TAGS[options.modality],
         **options.tags,
@@ -183,7 +183,7 @@ def _shared_header(volume: Volume, options: ClassicSeriesOptions) -> Dataset:
     return header
 
 
-_PATIENT_AND_STUDY: Final[Mapping[str, TagValue | int]] = MappingProxyType(
+PATIENT_AND_STUDY: Final[Mapping[str, TagValue | int]] = MappingProxyType(
     {
         "SpecificCharacterSet": "ISO_IR 192",
         "ImageType": ["ORIGINAL", "PRIMARY", "OTHER"],
@@ -199,6 +199,7 @@ _PATIENT_AND_STUDY: Final[Mapping[str, TagValue | int]] = MappingProxyType(
         "AccessionNumber": "",
         "Modality": "MR",
         "Manufacturer": "Phantom maker",
+        "QualityControlImage": "YES",
         "ReferringPhysicianName": "",
         "PatientName": "Phantom^Made up",
         "PatientID": "PHANTOM",
@@ -220,7 +221,27 @@ _PATIENT_AND_STUDY: Final[Mapping[str, TagValue | int]] = MappingProxyType(
 )
 
 
-def _geometry(volume: Volume, options: ClassicSeriesOptions) -> dict[str, TagValue | int]:
+def slice_position(volume: Volume, k: int) -> list[str]:
+    """Return Image Position (Patient) of a slice.
+
+    Args:
+        volume: The volume.
+        k: Index along its third axis.
+    """
+    place = _LPS_FROM_RAS @ (volume.ras_from_voxel @ (0, 0, k, 1))[:3]
+    return [format_number_as_ds(c) for c in place]
+
+
+def plane_geometry(volume: Volume, options: ClassicSeriesOptions) -> dict[str, TagValue | int]:
+    """Return the elements that say how the slices of a volume lie, but for their positions.
+
+    Args:
+        volume: The volume.
+        options: Its series, for messages.
+
+    Raises:
+        GeometryNotSupported: If the volume's axes are not at right angles.
+    """
     directions = volume.ras_from_voxel[:3, :3] / volume.spacing_mm
     if not np.allclose(directions.T @ directions, np.eye(3), atol=_ORTHOGONAL):
         reason = "the volume's axes are not at right angles; a classic series cannot hold it"
@@ -240,14 +261,22 @@ def _geometry(volume: Volume, options: ClassicSeriesOptions) -> dict[str, TagVal
 
 def _slice(shared: Dataset, volume: Volume, options: ClassicSeriesOptions, k: int) -> Dataset:
     image = Dataset(shared)
-    place = _LPS_FROM_RAS @ (volume.ras_from_voxel @ (0, 0, k, 1))[:3]
-    image.ImagePositionPatient = [format_number_as_ds(c) for c in place]
+    image.ImagePositionPatient = slice_position(volume, k)
     image.InstanceNumber = volume.shape[2] - k if options.reverse_slices else k + 1
-    image.SOPInstanceUID = _uid(options, "image", options.series_number, k)
+    image.SOPInstanceUID = made_up_uid(options, "image", options.series_number, k)
     return image
 
 
-def _save(image: Dataset, path: Path) -> None:
+def save(image: Dataset, path: Path) -> None:
+    """Write an image as a file in explicit little endian.
+
+    Args:
+        image: With its class and instance UID.
+        path: Where to write; folders are made.
+
+    Raises:
+        DicomWriteError: If the file cannot be written.
+    """
     image.file_meta = FileMetaDataset()
     image.file_meta.MediaStorageSOPClassUID = image.SOPClassUID
     image.file_meta.MediaStorageSOPInstanceUID = image.SOPInstanceUID
@@ -259,5 +288,11 @@ def _save(image: Dataset, path: Path) -> None:
         raise DicomWriteError(path, f"{error.strerror}; choose a writable folder") from error
 
 
-def _uid(options: ClassicSeriesOptions, *parts: str | int) -> str:
+def made_up_uid(options: ClassicSeriesOptions, *parts: str | int) -> str:
+    """Return an identifier that depends on the seed and on what it is for alone.
+
+    Args:
+        options: With the seed.
+        parts: What it is for.
+    """
     return generate_uid(entropy_srcs=["tds phantom", str(options.seed), *map(str, parts)])
