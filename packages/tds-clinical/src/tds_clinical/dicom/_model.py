@@ -1,6 +1,9 @@
-"""What a scan finds: stored pictures, and the volumes that they belong to."""
+"""What a scan finds: stored pictures, and the volumes that they belong to.
 
-from dataclasses import dataclass
+Paths, headers and UIDs are left out of the text forms, which end up in logs: they may name the patient.
+"""
+
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pydicom.dataset import FileDataset
@@ -52,8 +55,8 @@ class SliceFile:
         kept_by: What keeps a file on disk that was unpacked from an archive, for as long as it is referred to.
     """
 
-    path: Path
-    header: FileDataset
+    path: Path = field(repr=False)
+    header: FileDataset = field(repr=False)
     frame: int | None = None
     tile: Tile | None = None
     pixels: PixelPlace | None = None
@@ -75,7 +78,7 @@ class SeriesFiles:
             compared when the volume is read.
     """
 
-    uid: str
+    uid: str = field(repr=False)
     number: int | None
     slices: tuple[SliceFile, ...]
     index: int | None = None

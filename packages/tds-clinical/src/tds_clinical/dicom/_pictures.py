@@ -16,7 +16,7 @@ from pydicom.uid import UID
 
 from tds_clinical.dicom._dataset import read_dataset
 from tds_clinical.dicom._model import SliceFile, Tile
-from tds_clinical.dicom._pixels import decode_pixels
+from tds_clinical.dicom._pixels import decode_pixels, most_decoded
 from tds_clinical.dicom._planes import Plane
 from tds_clinical.dicom._tags import number, text
 from tds_clinical.errors import DicomReadError
@@ -77,6 +77,8 @@ def read_pictures(planes: Sequence[Plane]) -> VoxelArray:
     scales = [_scale(plane.file) for plane in planes]
     plain = all(scale == (1.0, 0.0) for scale in scales)
     dtype = np.result_type(*{form.dtype for form in formats}) if plain else np.dtype(np.float32)
+    for plane, form in zip(planes, formats, strict=True):
+        _check_claim(plane, form)
     pictures = np.empty((len(planes), *planes[0].shape), dtype)
     members: dict[Path, list[int]] = defaultdict(list)
     for index, plane in enumerate(planes):
@@ -188,6 +190,19 @@ def _format(file: SliceFile) -> _Format:
         reason = f"{stored:g} bits up to bit {high:g} do not fit into {allocated:g} bits; export it again"
         raise DicomReadError(file.path, reason)
     return _Format(allocated=int(allocated), stored=int(stored), high=int(high), signed=representation == 1)
+
+
+def _check_claim(plane: Plane, form: _Format) -> None:
+    # Before memory is asked for: a damaged header may claim any size.
+    file = plane.file
+    rows, columns = plane.shape if file.tile is None else file.tile.image_shape
+    claimed = rows * columns * form.dtype.itemsize
+    try:
+        stored = file.path.stat().st_size
+    except OSError as error:
+        raise DicomReadError(file.path, f"the file cannot be opened ({error.strerror})") from error
+    if claimed > (most_decoded(stored) if file.pixels is None else min(stored, file.pixels.length)):
+        raise _unfitting(file, claimed, stored if file.pixels is None else file.pixels.length)
 
 
 def _said(value: float | None) -> str:

@@ -48,7 +48,7 @@ _EXTRA_OF: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 _LOSSY_SYNTAXES: Final = frozenset({JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLSNearLossless})
-_FREE_BYTES: Final = 256 << 20
+_FREE_BYTES: Final = 64 << 20
 _MOST_COMPRESSED: Final = 500
 _BITS: Final = 8
 
@@ -72,6 +72,15 @@ def decode_pixels(path: Path, dataset: FileDataset) -> VoxelArray:
         raise
     except Exception as error:  # each decoder has errors of its own
         raise _undecodable(path, dataset, type(error).__name__) from error
+
+
+def most_decoded(stored_bytes: int) -> int:
+    """Return how many bytes compressed pixels may unpack to; a header that claims more is damaged or hostile.
+
+    Args:
+        stored_bytes: Size of what is stored.
+    """
+    return max(_FREE_BYTES, _MOST_COMPRESSED * stored_bytes)
 
 
 def why_not_decodable(path: Path, header: FileDataset) -> str:
@@ -104,7 +113,7 @@ def _check_claims(path: Path, dataset: FileDataset, *, compressed: bool) -> None
     counts = (*sides, number(dataset, "NumberOfFrames") or 1, number(dataset, "SamplesPerPixel") or 1)
     claimed = math.prod(value for value in counts if value is not None) / _BITS
     stored = len(dataset.get("PixelData") or b"")
-    most = max(_FREE_BYTES, _MOST_COMPRESSED * stored) if compressed else stored
+    most = most_decoded(stored) if compressed else stored
     if not 0 < claimed <= most:
         reason = f"its header claims {claimed:.0f} bytes of pixels, {stored} are stored; it is truncated or damaged"
         raise DicomReadError(path, reason)

@@ -1,6 +1,5 @@
 """Which of several series of one sequence to take: the one that shows the head best."""
 
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -9,6 +8,7 @@ import numpy as np
 
 from tds_clinical.dicom._acquisition import read_acquisition
 from tds_clinical.dicom._model import SeriesFiles
+from tds_clinical.dicom._quiet import quiet_pydicom
 from tds_clinical.dicom._tags import texts
 from tds_clinical.dicom.volume import grid_of
 from tds_clinical.errors import ClinicalError
@@ -61,8 +61,7 @@ def _candidate(series: SeriesFiles) -> _Candidate:
     affine, shape = np.eye(4), (1, 1, 1)
     readable = True
     try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", module="pydicom")
+        with quiet_pydicom():
             grid = grid_of(series)
         affine, shape = grid.ras_from_voxel, grid.shape
     except ClinicalError:

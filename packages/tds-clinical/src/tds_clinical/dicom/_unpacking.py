@@ -1,6 +1,7 @@
 """Files with several pictures, taken apart into pictures that each have a header of their own."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Final
 
@@ -52,7 +53,10 @@ def _header(file: SliceFile, values: Mapping[str, Any]) -> FileDataset:
     # New elements, since those of the file's own header are shared by all of its pictures.
     header = FileDataset("", dict(file.header.items()), file_meta=file.header.file_meta)
     for keyword, value in values.items():
-        header.add_new(keyword, dictionary_VR(keyword), value)
+        # What cannot be such a value is as good as missing, also where the file says something else of all pictures.
+        header.pop(keyword, None)
+        with suppress(ValueError, TypeError, OverflowError, NotImplementedError, AttributeError):
+            header.add_new(keyword, dictionary_VR(keyword), value)
     return header
 
 

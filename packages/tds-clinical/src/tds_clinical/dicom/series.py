@@ -1,7 +1,6 @@
 """Finding the MR series in a folder."""
 
 import logging
-import warnings
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from tds_clinical.dicom._archives import Progress
 from tds_clinical.dicom._files import find_files
 from tds_clinical.dicom._headers import FoundImage, Ignored, read_image_header
 from tds_clinical.dicom._model import SeriesFiles, SliceFile
+from tds_clinical.dicom._quiet import quiet_pydicom
 from tds_clinical.dicom._tags import text
 from tds_clinical.dicom._volumes import volumes_of
 from tds_clinical.errors import DicomReadError, MixedPatients, NoImages
@@ -73,9 +73,7 @@ def scan_folder(folder: Path, *, progress: Progress | None = None, pass_over_dam
     groups: dict[str, list[SliceFile]] = defaultdict(list)
     ignored: Counter[Ignored] = Counter()
     damaged: list[DicomReadError] = []
-    with warnings.catch_warnings():
-        # Scanners often break a value's format in harmless ways; what matters here is checked value by value.
-        warnings.filterwarnings("ignore", module="pydicom")
+    with quiet_pydicom():
         for done, path in enumerate(found.paths, start=1):
             image = _found_image(path, damaged if pass_over_damage else None)
             if isinstance(image, Ignored):

@@ -1,6 +1,6 @@
 """The images that results are made from and refer to."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,6 +8,7 @@ from pydicom.dataset import Dataset
 
 from tds_clinical.dicom._dataset import read_dataset
 from tds_clinical.dicom._model import SeriesFiles
+from tds_clinical.dicom._quiet import quiet_pydicom
 from tds_clinical.dicom._tags import text
 from tds_clinical.dicom.volume import grid_of
 from tds_data.volume import Volume
@@ -40,7 +41,7 @@ class SourceSeries:
 
     shape: tuple[int, int, int]
     ras_from_voxel: NDArray[np.float64]
-    headers: tuple[Dataset, ...]
+    headers: tuple[Dataset, ...] = field(repr=False)
     frames: tuple[SourceFrame, ...] | None
 
     @property
@@ -72,15 +73,18 @@ def read_source(series: SeriesFiles, *, resample: bool = False) -> SourceSeries:
     Raises:
         ClinicalError: As `read_series`.
     """
-    layout = grid_of(series, resample=resample)
+    with quiet_pydicom():
+        layout = grid_of(series, resample=resample)
     files = {plane.file.path: index for index, plane in reversed(list(enumerate(layout.planes)))}
     paths = sorted(files, key=files.__getitem__)
     instance = {path: index for index, path in enumerate(paths)}
     whole = layout.irregularity or series.is_mosaic
     frames = (SourceFrame(instance=instance[p.file.path], frame=p.file.frame) for p in layout.planes)
+    with quiet_pydicom():
+        headers = tuple(map(read_dataset, paths))
     return SourceSeries(
         shape=layout.shape,
         ras_from_voxel=layout.ras_from_voxel,
-        headers=tuple(map(read_dataset, paths)),
+        headers=headers,
         frames=None if whole else tuple(frames),
     )

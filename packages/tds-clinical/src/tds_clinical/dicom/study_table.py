@@ -1,6 +1,5 @@
 """What a study holds, series by series, before anything is made of it."""
 
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from tds_clinical.dicom._archives import Progress
 from tds_clinical.dicom._model import SeriesFiles
 from tds_clinical.dicom._picking import IdentifiedSeries, pick_series
 from tds_clinical.dicom._pixels import why_not_decodable
+from tds_clinical.dicom._quiet import quiet_pydicom
 from tds_clinical.dicom._tags import number, numbers, text
 from tds_clinical.dicom._words import plain_description
 from tds_clinical.dicom.series import scan_folder
@@ -166,8 +166,7 @@ def _geometry(
     series: SeriesFiles,
 ) -> tuple[tuple[int, int, int] | None, tuple[float, float, float] | None, str]:
     try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", module="pydicom")
+        with quiet_pydicom():
             grid = grid_of(series)
     except ClinicalError as error:
         return _claimed_shape(series), None, str(error)

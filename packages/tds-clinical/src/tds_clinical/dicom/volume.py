@@ -1,7 +1,6 @@
 """A series becomes a volume."""
 
 import logging
-import warnings
 from collections.abc import Sequence
 
 import numpy as np
@@ -11,6 +10,7 @@ from tds_clinical.dicom._layout import Layout, lay_out
 from tds_clinical.dicom._model import SeriesFiles
 from tds_clinical.dicom._pictures import read_pictures
 from tds_clinical.dicom._planes import Plane, places
+from tds_clinical.dicom._quiet import quiet_pydicom
 from tds_clinical.dicom._resampling import resampled
 from tds_clinical.errors import GeometryNotSupported
 from tds_data.volume import Volume
@@ -39,9 +39,7 @@ def read_series(series: SeriesFiles, *, resample: bool = False) -> Volume:
         IncompleteSeries: If slices are missing or, unless resampling, unevenly spaced.
         GeometryNotSupported: If places hold more than one picture, or the slices are a single one or irregular.
     """
-    with warnings.catch_warnings():
-        # As for headers: harmless deviations such as surplus padding are no news to the caller, damage is an error.
-        warnings.filterwarnings("ignore", module="pydicom")
+    with quiet_pydicom():
         check_duplicates(series)
         layout = lay_out(series, _one_per_place(series, places(series)), resample=resample)
         slices = read_pictures(layout.planes)
