@@ -149,7 +149,9 @@ def _publish(folder: Path, objects: Sequence[BuiltObject]) -> None:
         if isinstance(error, DicomWriteError):
             raise
         reason = f"{error.strerror or type(error).__name__}; free some space or choose a folder that you may write to"
-        raise DicomWriteError(folder / Path(error.filename or "results").name, reason) from error
+        name = Path(error.filename or "").name  # of the folder it may tell the patient
+        known = any(entry.file_name == name for entry in objects)
+        raise DicomWriteError(folder / (name if known else "results"), reason) from error
 
 
 def _write_and_move(hidden: Path, folder: Path, objects: Sequence[BuiltObject]) -> None:
