@@ -1,5 +1,6 @@
 """The longest line across a polygon, and the longest chord at right angles to it."""
 
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -45,39 +46,60 @@ def longest_chord(region: Segments, body: Segments, direction: NDArray[np.float6
     frame = np.stack([direction, np.array([-direction[1], direction[0]])])
     region_sides, body_sides = region @ frame.T, body @ frame.T
     stands = _beside_corners(np.concatenate([region_sides, body_sides])[..., 1].ravel())
-    line, place = _crossings(body_sides, stands)  # of each line an even number: it enters, it leaves
-    region_line, region_place = _crossings(region_sides, stands)
-    least = min(place.min(), region_place.min())
-    width = max(place.max(), region_place.max()) - least + 1.0
-    keys, region_keys = line * width + (place - least), region_line * width + (region_place - least)
-    first = np.searchsorted(region_keys, keys[0::2] - _EQUAL_MM)
-    last = np.searchsorted(region_keys, keys[1::2] + _EQUAL_MM) - 1
+    through, inner = _crossings(body_sides, stands), _crossings(region_sides, stands)
+    least = through.beside.min() - 1.0  # the region lies within the body
+    width = through.beside.max() - least + 1.0
+    keys, inner_keys = through.keys(least, width), inner.keys(least, width)
+    # Each line crosses the body an even number of times: it enters, it leaves.
+    first = np.searchsorted(inner_keys, keys[0::2] - _EQUAL_MM)
+    last = np.searchsorted(inner_keys, keys[1::2] + _EQUAL_MM) - 1
     holds = np.flatnonzero(first < last)
-    lengths = region_place[last[holds]] - region_place[first[holds]]
+    lengths = inner.place[last[holds]] - inner.place[first[holds]]
     best = holds[lengths.argmax()]
-    stand = stands[line[0::2][best]]
-    ends = np.array([[region_place[first[best]], stand], [region_place[last[best]], stand]])
+    stand = stands.corner[through.line[0::2][best]]
+    ends = np.array([[inner.place[first[best]], stand], [inner.place[last[best]], stand]])
     return np.asarray(ends @ frame)
 
 
-def _beside_corners(places: NDArray[np.float64]) -> NDArray[np.float64]:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Stands:
+    """Lines right beside corners, and the corners: what a line crosses is asked beside, where it does at the corner."""
+
+    beside: NDArray[np.float64]
+    corner: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Crossings:
+    """Where lines cross an outline, ordered by line and place: beside the corner, and in the limit at it."""
+
+    line: NDArray[np.intp]
+    beside: NDArray[np.float64]
+    place: NDArray[np.float64]
+
+    def keys(self, least: float, width: float) -> NDArray[np.float64]:
+        """One rising number for each crossing, line after line."""
+        return np.asarray(self.line * width + (self.beside - least))
+
+
+def _beside_corners(places: NDArray[np.float64]) -> _Stands:
     corners = np.sort(places)
     gaps = np.diff(corners)
     low, gap = corners[:-1][gaps > _MIN_GAP_MM], gaps[gaps > _MIN_GAP_MM]
-    return np.stack([low + _STEP * gap, low + (1 - _STEP) * gap], axis=1).ravel()
+    return _Stands(
+        beside=np.stack([low + _STEP * gap, low + (1 - _STEP) * gap], axis=1).ravel(),
+        corner=np.stack([low, low + gap], axis=1).ravel(),
+    )
 
 
-def _crossings(sides: Segments, stands: NDArray[np.float64]) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-    """Return which line crosses a side, and where along it, ordered by line and place.
-
-    No line stands on a corner, so each crosses an outline an even number of times.
-    """
+def _crossings(sides: Segments, stands: _Stands) -> _Crossings:
     (along_a, across_a), (along_b, across_b) = sides[:, 0].T, sides[:, 1].T
-    first = np.searchsorted(stands, np.minimum(across_a, across_b))
-    count = np.searchsorted(stands, np.maximum(across_a, across_b)) - first
+    first = np.searchsorted(stands.beside, np.minimum(across_a, across_b))
+    count = np.searchsorted(stands.beside, np.maximum(across_a, across_b)) - first
     side = np.repeat(np.arange(count.size), count)
     line = np.arange(side.size) - np.repeat(np.cumsum(count) - count, count) + first[side]
-    share = (stands[line] - across_a[side]) / (across_b - across_a)[side]
-    place = along_a[side] + share * (along_b - along_a)[side]
-    order = np.lexsort((place, line))
-    return line[order], place[order]
+    slope = (along_b - along_a)[side] / (across_b - across_a)[side]
+    beside = along_a[side] + (stands.beside[line] - across_a[side]) * slope
+    order = np.lexsort((beside, line))
+    place = along_a[side] + (stands.corner[line] - across_a[side]) * slope
+    return _Crossings(line=line[order], beside=beside[order], place=place[order])
