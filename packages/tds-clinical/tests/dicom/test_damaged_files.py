@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
-from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ImplicitVRLittleEndian, RLELossless
+from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ImplicitVRLittleEndian, RLELossless
 
 from tds_clinical.dicom import inspect_study, read_sequences, read_series, read_source, scan_folder
 from tds_clinical.errors import ClinicalError
@@ -70,7 +70,7 @@ def originals(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[bytes]
     return {kind: [path.read_bytes() for path in sorted(paths)] for kind, paths in made.items()}
 
 
-def recode(path: Path, syntax: str) -> None:
+def recode(path: Path, syntax: UID) -> None:
     dataset = pydicom.dcmread(path)
     if syntax == RLELossless:
         dataset.compress(RLELossless, generate_instance_uid=False)

@@ -2,6 +2,7 @@
 
 from contextlib import suppress
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO, Final, NamedTuple
 
@@ -21,6 +22,7 @@ from pydicom.uid import (
 from tds_clinical.dicom._archives import is_archive
 from tds_clinical.dicom._dataset import has_preamble, parse, starts_like_dicom
 from tds_clinical.dicom._model import PixelPlace
+from tds_clinical.dicom._quick_headers import read_quickly
 from tds_clinical.dicom._tags import HEADER_TAGS, text
 from tds_clinical.errors import DicomReadError
 
@@ -28,6 +30,7 @@ ENHANCED_CLASSES: Final = frozenset({EnhancedMRImageStorage, LegacyConvertedEnha
 _READABLE: Final = ENHANCED_CLASSES | {MRImageStorage}
 _NATIVE: Final = frozenset({ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian})
 _VR_BYTES: Final = 4
+_UIDS: Final = ("SeriesInstanceUID", "StudyInstanceUID", "SOPInstanceUID")
 _PIXEL_DATA_TAGS: Final = (b"\xe0\x7f\x10\x00", b"\x7f\xe0\x00\x10")
 
 
@@ -77,6 +80,9 @@ def read_image_header(path: Path) -> FoundImage | Ignored:
         DicomReadError: If it is an MR image that is damaged, or may not be read.
     """
     try:
+        quick = _read_quickly(path)
+        if quick is not None:
+            return quick
         with path.open("rb") as stream:
             if not starts_like_dicom(stream):
                 return Ignored.ARCHIVE if is_archive(path) else Ignored.NOT_DICOM
@@ -85,6 +91,15 @@ def read_image_header(path: Path) -> FoundImage | Ignored:
             return _read(path, stream, bare=bare)
     except OSError as error:
         raise DicomReadError(path, f"the file cannot be opened ({error.strerror})") from error
+
+
+def _read_quickly(path: Path) -> FoundImage | None:
+    """Return a well-formed classic image; `None` if a file is anything else, to be looked at thoroughly."""
+    with path.open("rb", buffering=0) as stream:
+        found = read_quickly(stream)
+    if found is None or text(found[0], "SOPClassUID") != MRImageStorage or not all(map(partial(text, found[0]), _UIDS)):
+        return None
+    return FoundImage(*found)
 
 
 def _read(path: Path, stream: BinaryIO, *, bare: bool) -> FoundImage | Ignored:
@@ -127,7 +142,7 @@ def _kind(sop_class: str) -> Ignored:
 def _convert(header: FileDataset) -> None:
     # pydicom converts a value when it is first asked for; asked here, its complaints fall under the caller's filter.
     for tag in list(header.keys()):
-        with suppress(ValueError, TypeError, NotImplementedError, OverflowError):
+        with suppress(Exception):  # damaged values fail in many ways; whoever asks for one is told that it is missing
             header[tag]
 
 
@@ -136,7 +151,7 @@ def _find_pixels(path: Path, header: FileDataset, stream: BinaryIO) -> PixelPlac
     deflated = syntax == DeflatedExplicitVRLittleEndian
     if not deflated and stream.read(4) not in _PIXEL_DATA_TAGS:
         raise DicomReadError(path, "it has no pixels or is truncated; export or copy it again")
-    for keyword in ("SeriesInstanceUID", "StudyInstanceUID", "SOPInstanceUID"):
+    for keyword in _UIDS:
         if not text(header, keyword):
             raise DicomReadError(path, f"its header has no {keyword}; export or copy it again")
     if syntax not in _NATIVE:

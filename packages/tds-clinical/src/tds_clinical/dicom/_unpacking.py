@@ -55,7 +55,7 @@ def _header(file: SliceFile, values: Mapping[str, Any]) -> FileDataset:
     for keyword, value in values.items():
         # What cannot be such a value is as good as missing, also where the file says something else of all pictures.
         header.pop(keyword, None)
-        with suppress(ValueError, TypeError, OverflowError, NotImplementedError, AttributeError):
+        with suppress(Exception):  # pydicom refuses values in many ways
             header.add_new(keyword, dictionary_VR(keyword), value)
     return header
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Final
 
+from tds_clinical.dicom._pixels import is_lossy
 from tds_clinical.dicom._tags import text
 from tds_clinical.dicom.study import DicomSequences, DicomStudy
 from tds_data.report import QualityFlag, Severity
@@ -11,6 +12,7 @@ SERIES_READ: Final = "SERIES-READ"
 SERIES_PASSED_OVER: Final = "SERIES-PASSED-OVER"
 FILES_IGNORED: Final = "FILES-IGNORED"
 FRAME_OF_REFERENCE: Final = "FRAME-OF-REFERENCE"
+LOSSY_COMPRESSION: Final = "LOSSY-COMPRESSION"
 
 
 def reading_notes(study: DicomStudy | DicomSequences) -> tuple[QualityFlag, ...]:
@@ -33,6 +35,13 @@ def _notes(study: DicomStudy | DicomSequences) -> Iterator[QualityFlag]:
             yield _info(SERIES_PASSED_OVER, message)
     if study.ignored:
         yield _info(FILES_IGNORED, "files that are no MR images were left out", str(study.ignored))
+    for entry in study.series:
+        if entry.modality is not None and any(is_lossy(file.header) for file in entry.files.slices):
+            message = (
+                f"{entry.files.label}, read as {entry.modality}, was compressed with loss, so small structures may "
+                "have changed; use the original images"
+            )
+            yield QualityFlag(code=LOSSY_COMPRESSION, severity=Severity.WARNING, message=message)
     frames = _frames_of_reference(study)
     if len(frames) > 1:
         message = (
