@@ -98,6 +98,12 @@ def difference(planes: Sequence[Plane]) -> str:
     axes = np.array([(plane.across, plane.down) for plane in planes])
     if np.abs(axes - axes[0]).max() > _COSINE_TOLERANCE:
         return "slices of different orientation are mixed, as in a localizer; export one orientation as one series"
+    frames = {text(plane.file.header, "FrameOfReferenceUID") for plane in planes} - {""}
+    if len(frames) > 1:
+        return (
+            f"its slices name {len(frames)} frames of reference (PS3.3, section C.7.4.1), so nothing says how they lie "
+            "to each other; export them as two series"
+        )
     return ""
 
 
