@@ -41,6 +41,8 @@ HERE = Path("somewhere")
         (MemoryError(), ExitCode.OUT_OF_MEMORY),
         (data.VolumeWriteError(HERE, "the disk is full"), ExitCode.FAILED),
         (clinical.ReportError("cannot write"), ExitCode.FAILED),
+        (clinical.PushFailed("the server answered 401", status=401), ExitCode.FAILED),
+        (clinical.ClinicalDependency("requests", "fhir"), ExitCode.FAILED),
         (data.MissingDependency("nilearn", "phantom"), ExitCode.FAILED),
         (core.TrainingError("diverged"), ExitCode.FAILED),
         (core.CheckpointDamaged("all are torn"), ExitCode.FAILED),

@@ -9,7 +9,14 @@ from typer import Abort, TyperException
 
 from tds_cli.errors import CliError, OutputLost, ReferenceMissing, Stopped, TrainingStopped, UsageFault
 from tds_cli.logs import redact_text
-from tds_clinical.errors import ClinicalError, DicomWriteError, ReportError, SeriesNotFound
+from tds_clinical.errors import (
+    ClinicalDependency,
+    ClinicalError,
+    DicomWriteError,
+    PushFailed,
+    ReportError,
+    SeriesNotFound,
+)
 from tds_core.errors import (
     ConfigError,
     CoreError,
@@ -74,6 +81,7 @@ class Failure:
 _STUDY_HINT: Final = "nothing was written; correct the study as described and run the command again"
 _WRITE_HINT: Final = "nothing half-written is left; run the command again with a folder that can take the result"
 _DOWNLOAD_HINT: Final = "no data set is there yet; do what the message says and run the command again"
+_PUSH_HINT: Final = "do what the message says and run the command again; what the server has is not made twice"
 _LICENCE_HINT: Final = "read the licence, and add --accept-licence if you accept it"
 
 _RAW_HINT: Final = (
@@ -106,6 +114,7 @@ _ROWS: Final[tuple[tuple[tuple[type[BaseException], ...], ExitCode, str, str], .
     ),
     ((WeightsRefused,), ExitCode.MODEL_REFUSED, "model-refused", "nothing is done with weights that cannot be trusted"),
     ((DownloadFailed,), ExitCode.FAILED, "download-failed", _DOWNLOAD_HINT),
+    ((PushFailed,), ExitCode.FAILED, "push-failed", _PUSH_HINT),
     ((LicenceNotAccepted,), ExitCode.USAGE, "licence-not-accepted", _LICENCE_HINT),
     ((VolumeWriteError, DicomWriteError, ReportError), ExitCode.FAILED, "write-failed", _WRITE_HINT),
     (
@@ -114,7 +123,12 @@ _ROWS: Final[tuple[tuple[tuple[type[BaseException], ...], ExitCode, str, str], .
         "usage",
         "add --help to the command to see its options",
     ),
-    ((MissingDependency, CoreMissingDependency), ExitCode.FAILED, "missing-dependency", "install it and try again"),
+    (
+        (MissingDependency, CoreMissingDependency, ClinicalDependency),
+        ExitCode.FAILED,
+        "missing-dependency",
+        "install it and try again",
+    ),
     (
         (DataError, ClinicalError, EvaluationError, ReferenceMissing),
         ExitCode.STUDY_REFUSED,

@@ -16,6 +16,7 @@ from tds_cli.commands.evaluate import evaluate
 from tds_cli.commands.followup import followup
 from tds_cli.commands.model import model_app
 from tds_cli.commands.plan import plan
+from tds_cli.commands.report import report_app
 from tds_cli.commands.segment import segment
 from tds_cli.commands.train import train
 from tds_cli.exit_codes import ExitCode, describe
@@ -39,6 +40,7 @@ app.command()(train)
 app.add_typer(data_app, name="data")
 app.add_typer(dicom_app, name="dicom")
 app.add_typer(model_app, name="model")
+app.add_typer(report_app, name="report")
 
 
 def _show_version(*, value: bool) -> None:
