@@ -6,10 +6,10 @@ import warnings
 from collections.abc import Mapping
 from functools import cache
 from types import MappingProxyType
-from typing import Final
+from typing import Final, cast
 
 from pydicom.datadict import tag_for_keyword
-from pydicom.dataelem import RawDataElement
+from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 from pydicom.tag import BaseTag
@@ -117,7 +117,7 @@ def numbers(header: Dataset, keyword: str, count: int) -> tuple[float, ...] | No
 
 
 def _values(header: Dataset, keyword: str) -> tuple[object, ...]:
-    element = header.get_item(_tag(keyword))
+    element = cast("DataElement | RawDataElement | None", header.get_item(_tag(keyword)))
     if element is None:
         return ()
     if isinstance(element, RawDataElement):
