@@ -231,7 +231,10 @@ def check(
     # The line itself never leaves the piece, and its ends belong to the region.
     places = (chord[0] + np.linspace(0.001, 0.999, 200)[:, None] * across) @ to_pixels
     assert contains(body, places).all()
-    assert contains(inside & body, (chord[0] + np.array([[1e-5], [1 - 1e-5]]) * across) @ to_pixels).all()
+    angles = np.linspace(0, 2 * np.pi, 24, endpoint=False)
+    around = 1e-4 * np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    for end in chord:
+        assert contains(inside & body, (end + around) @ to_pixels).any()
 
 
 @settings(max_examples=40, deadline=None)
