@@ -107,10 +107,15 @@ def context(source: SourceSeries) -> ResultContext:
 
 
 @pytest.fixture(scope="session")
-def empty_context(context: ResultContext) -> ResultContext:
+def empty_report() -> Callable[[Volume], LesionReport]:
+    """Return that nothing was found in a mask."""
+    return lambda mask: replace(make_report(mask, ()), quality=(), volume_interval_ml=None, interval_method=None)
+
+
+@pytest.fixture(scope="session")
+def empty_context(context: ResultContext, empty_report: Callable[[Volume], LesionReport]) -> ResultContext:
     mask = context.findings.mask.with_voxels(np.zeros(context.source.shape, np.uint8))
-    report = replace(make_report(mask, ()), quality=(), volume_interval_ml=None, interval_method=None)
-    return replace(context, findings=find_findings(mask, report, context.uids))
+    return replace(context, findings=find_findings(mask, empty_report(mask), context.uids))
 
 
 @pytest.fixture(scope="session")

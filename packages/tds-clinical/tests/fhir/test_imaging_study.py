@@ -80,6 +80,8 @@ def test_the_order_is_named_by_its_accession_number(context: ResultContext) -> N
 def test_a_study_without_a_uid_is_refused(context: ResultContext) -> None:
     with pytest.raises(ReportError, match="no Study Instance UID"):
         study(with_header(context, lambda header: delattr(header, "StudyInstanceUID")))
+    with pytest.raises(ReportError, match="no Study Instance UID"):
+        study(with_header(context, lambda header: header.add_new("StudyInstanceUID", "LO", "Roe^Jane")))
 
 
 def test_numbers_that_fhir_has_no_room_for_are_left_out(context: ResultContext) -> None:

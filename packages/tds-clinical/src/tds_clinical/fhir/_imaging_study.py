@@ -1,5 +1,6 @@
 """The study that the results are of, and the objects that were added to it."""
 
+import re
 from collections import defaultdict
 from typing import Final
 
@@ -17,6 +18,7 @@ from tds_clinical.fhir._parts import Parts
 
 _DCM: Final = "http://dicom.nema.org/resources/ontology/DCM"
 
+_UID: Final = re.compile(r"[0-9.]{1,64}")
 _MR: Final = "MR"  # what all classes of images are that can be read
 _MOST_NUMBER: Final = 2**31 - 1
 
@@ -36,8 +38,8 @@ def imaging_study_entry(parts: Parts) -> Json:
     header = parts.context.source.header
     series = [_source_series(parts.context.source.headers), *_written_series(parts.objects)]
     study_uid = text(header, "StudyInstanceUID")
-    if not study_uid:
-        raise ReportError("the header has no Study Instance UID, so the results cannot name their study")
+    if not _UID.fullmatch(study_uid):
+        raise ReportError("the header has no Study Instance UID of digits and dots, so the study cannot be named")
     identifier = uid_identifier(study_uid)
     study: Json = {
         "resourceType": "ImagingStudy",
