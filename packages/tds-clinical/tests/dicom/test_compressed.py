@@ -212,6 +212,27 @@ def test_compressed_pixels_that_are_damaged_name_who_failed(smooth: Volume, tmp_
         voxels_of(folder)
 
 
+def test_a_panic_of_a_decoder_is_damage_and_a_stop_is_none(
+    smooth: Volume, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class PanicException(BaseException):  # its name is what tells it
+        pass
+
+    def fail_with(error: BaseException) -> None:
+        def fail(*_: object, **__: object) -> None:
+            raise error
+
+        monkeypatch.setattr("tds_clinical.dicom._pixels.pixel_array", fail)
+
+    folder = compressed(smooth, tmp_path / "s", by_pydicom(RLELossless))
+    fail_with(PanicException())
+    with pytest.raises(DicomReadError, match="pylibjpeg: PanicException, pydicom: PanicException"):
+        voxels_of(folder)
+    fail_with(KeyboardInterrupt())
+    with pytest.raises(KeyboardInterrupt):
+        voxels_of(folder)
+
+
 def test_an_unknown_transfer_syntax_is_not_repeated(smooth: Volume, tmp_path: Path) -> None:
     path = write_classic_series(smooth, tmp_path, ClassicSeriesOptions())[0]
     dataset = read_dataset(path, pixels=True)

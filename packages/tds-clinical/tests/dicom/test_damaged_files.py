@@ -157,6 +157,13 @@ def test_damaged_files_give_volumes_or_errors_of_ours(
     run(originals, tmp_path, range(first, first + 60), heard)
 
 
+@pytest.mark.parametrize("seed", [1835, 3332, 3665])
+def test_what_once_failed_is_held_to_it(
+    originals: dict[str, list[bytes]], tmp_path: Path, heard: list[str], seed: int
+) -> None:
+    run(originals, tmp_path, range(seed, seed + 1), heard)
+
+
 @pytest.mark.exhaustive
 @pytest.mark.parametrize("first", range(1000, 11000, 500))
 def test_ten_thousand_damaged_files_give_volumes_or_errors_of_ours(

@@ -51,6 +51,7 @@ _LOSSY_SYNTAXES: Final = frozenset({JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLSN
 _FREE_BYTES: Final = 64 << 20
 _MOST_COMPRESSED: Final = 500
 _BITS: Final = 8
+_PANIC: Final = "PanicException"
 
 
 def decode_pixels(path: Path, dataset: FileDataset) -> VoxelArray:
@@ -128,6 +129,11 @@ def _decode(path: Path, dataset: FileDataset, syntax: UID) -> VoxelArray:
             return pixel_array(dataset, decoding_plugin=plugin)
         except Exception as error:  # noqa: BLE001  # each plug-in has errors of its own; the next may do better
             failures.append(f"{plugin}: {type(error).__name__}")
+        except BaseException as error:
+            # A plug-in in Rust panics with a type that is no Exception and can be imported from nowhere.
+            if type(error).__name__ != _PANIC:
+                raise
+            failures.append(f"{plugin}: {_PANIC}")
     if failures:
         raise _undecodable(path, dataset, ", ".join(failures))
     raise _without_decoder(path, syntax)

@@ -19,7 +19,7 @@ from pydicom.dataset import Dataset
 
 from tds_clinical.dicom._model import SliceFile
 from tds_clinical.dicom._planes import difference, read_planes, slice_places
-from tds_clinical.dicom._tags import number, numbers, text
+from tds_clinical.dicom._tags import number, numbers, text, texts
 from tds_clinical.errors import DicomReadError
 
 _FEWEST_PLACES: Final = 2
@@ -215,7 +215,8 @@ def _dimensions(files: Sequence[SliceFile]) -> list[_Attribute]:
 
 
 def _indices(file: SliceFile) -> tuple[float, ...]:
-    return tuple(float(part) for part in text(file.header, "DimensionIndexValues").split("\\") if part)
+    parts = texts(file.header, "DimensionIndexValues")
+    return numbers(file.header, "DimensionIndexValues", len(parts)) or ()
 
 
 _KIND: Final = "kind"

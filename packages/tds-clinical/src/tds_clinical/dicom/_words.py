@@ -92,7 +92,7 @@ _PLAIN: Final = re.compile(
     |brain|head|neuro|cerebral|cerebro|kopf|schaedel|crane|craneo|encefalo|tumou?r|glioma|hirn|stealth|nav|navi|protocol
     |with|without|no|non|not|wo|w|ohne|mit|con|sin|sans|avec|senza|com|sem|for|of|and|und|y|et|wip|repeat|rpt|rep|motion
     |post|pre|nach|vor|apres|avant|iv|c|nativ\w?|uni|den|images|reformat|rfmt|recon|range|full|whole|ir|se|gr|gre|rm
-    |dark|fluid|weighted|wtd|t|s|e|m|tirm|w?\d{1,2}x\d{1,3}|mvxd|dual|echo|slab|seq|series|new|scan""",
+    |dark|fluid|weighted|wtd|t|s|e|m|o|tirm|w?\d{1,2}x\d{1,3}|mvxd|dual|echo|slab|seq|series|new|scan""",
     re.VERBOSE,
 )
 _PERFUSION: Final = re.compile(r"perfusion|perf|dsc|dce")
