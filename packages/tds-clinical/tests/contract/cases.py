@@ -4,7 +4,7 @@ Each voxel of the image holds its own number. Whoever reads the image therefore 
 believes that it lies, and the truth about a place never goes through the code that is tested.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
@@ -99,15 +99,15 @@ def turns(draw: st.DrawFn) -> NDArray[np.float64]:
 
 
 @st.composite
-def contract_cases(draw: st.DrawFn) -> ContractCase:
-    """Any study that the contract speaks of."""
+def contract_cases(draw: st.DrawFn, shapes: Sequence[str] | None = None) -> ContractCase:
+    """Any study that the contract speaks of, with lesions of these shapes, by default of any."""
     shape = (draw(st.integers(3, 16)), draw(st.integers(3, 16)), draw(st.integers(2, 10)))
     affine = np.eye(4)
     affine[:3, :3] = draw(turns()) * [draw(st.floats(0.3, 6.0)) for _ in range(3)]
     affine[:3, 3] = [draw(st.floats(-250, 250)) for _ in range(3)]
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     labels = np.zeros(shape, np.uint8)
-    for name in draw(st.lists(st.sampled_from(sorted(SHAPES)), min_size=1, max_size=3)):
+    for name in draw(st.lists(st.sampled_from(shapes or sorted(SHAPES)), min_size=1, max_size=3)):
         where = SHAPES[name](shape, rng)
         labels[where] = LABELLINGS[draw(st.sampled_from(sorted(LABELLINGS)))](where, rng)
     return ContractCase(
