@@ -209,6 +209,10 @@ def set_number(code: str, keyword: str, value: object, index: int = 0) -> Change
     return lambda dataset: setattr(item(dataset, code, index).MeasuredValueSequence[0], keyword, value)
 
 
+def drop_intervals(dataset: Dataset) -> None:
+    item(dataset, VOLUME.value, 2).ContentSequence.pop()
+
+
 def set_unit(dataset: Dataset) -> None:
     item(dataset, VOLUME.value).MeasuredValueSequence[0].MeasurementUnitsCodeSequence[0].CodeValue = "mm3"
 
@@ -254,6 +258,7 @@ def mirror_line(dataset: Dataset) -> None:
         (set_number("103340004", "FloatingPointValue", 1.0), "lesion-1/ET, perpendicular diameter"),
         (set_number("371886008", "FloatingPointValue", 9.0), "lesion-1/ET, volume, upper end of its interval"),
         (set_number("371885007", "FloatingPointValue", 9.0), "lesion-1/ET, volume, lower end of its interval"),
+        (drop_intervals, "lesion-1/ET, volume, lower end of its interval: the object says None"),
         (set_unit, "lesion-1/NCR, volume, unit: the object says 'mm3'"),
         (set_reference("ReferencedSegmentNumber", 2), "lesion-1/NCR, referenced segment"),
         (set_reference("ReferencedSOPInstanceUID", OTHER_UID), "sr.dcm: it refers to an object that is neither"),

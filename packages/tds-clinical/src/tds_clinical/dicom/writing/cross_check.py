@@ -51,6 +51,15 @@ class BuiltObject:
         return pydicom.dcmread(BytesIO(self.data))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Read:
+    name: str
+    kind: ResultKind
+    dataset: Dataset
+    items: list[Dataset]
+    """The dataset and all items of its sequences, at every depth."""
+
+
 def cross_check(
     context: ResultContext,
     objects: Sequence[BuiltObject],
@@ -74,10 +83,10 @@ def cross_check(
     Raises:
         ResultsDisagree: If anything disagrees; the message says what, without identifiers.
     """
-    read = [(entry, entry.read()) for entry in objects]
-    by_kind = {kind: [dataset for entry, dataset in read if entry.kind is kind] for kind in ResultKind}
-    for entry, dataset in read:
-        _check_identity(entry.file_name, dataset, context)
+    read = [_read(entry) for entry in objects]
+    by_kind = {kind: [entry.dataset for entry in read if entry.kind is kind] for kind in ResultKind}
+    for entry in read:
+        _check_identity(entry, context)
     _check_uids(read, context)
     _check_references(read, context)
     _check_contents(by_kind, context)
@@ -96,28 +105,31 @@ def _check_contents(by_kind: Mapping[ResultKind, list[Dataset]], context: Result
         check_structure_set(context, structure_set, segmentation)
 
 
-def _check_identity(name: str, dataset: Dataset, context: ResultContext) -> None:
+def _check_identity(entry: _Read, context: ResultContext) -> None:
     header = context.source.header
     for keyword in _IDENTITY:
-        agree_identifier(f"{name}, {keyword}", str(dataset.get(keyword, "")), str(header.get(keyword) or ""))
-    for frame_of_reference in _values(dataset, _FRAMES_OF_REFERENCE):
-        agree_identifier(f"{name}, frame of reference", frame_of_reference, context.source.frame_of_reference_uid)
+        agree_identifier(
+            f"{entry.name}, {keyword}", str(entry.dataset.get(keyword) or ""), str(header.get(keyword) or "")
+        )
+    expected = context.source.frame_of_reference_uid
+    for keyword in _FRAMES_OF_REFERENCE:
+        for item in entry.items:
+            if keyword in item:
+                agree_identifier(f"{entry.name}, frame of reference", str(item[keyword].value), expected)
 
 
-def _check_uids(read: Iterable[tuple[BuiltObject, Dataset]], context: ResultContext) -> None:
+def _check_uids(read: Iterable[_Read], context: ResultContext) -> None:
     taken = {str(header.SOPInstanceUID) for header in context.source.headers}
     series: dict[str, ResultKind] = {}
-    for entry, dataset in read:
-        instance, in_series = str(dataset.SOPInstanceUID), str(dataset.SeriesInstanceUID)
+    for entry in read:
+        instance, in_series = str(entry.dataset.SOPInstanceUID), str(entry.dataset.SeriesInstanceUID)
         if not (_is_valid(instance) and _is_valid(in_series)):
-            _refuse(f"{entry.file_name}: its UID or that of its series is not valid")
+            _refuse(f"{entry.name}: its UID or that of its series is not valid")
         if instance in taken:
-            _refuse(f"{entry.file_name}: another object has the same SOP Instance UID")
-        if (
-            in_series == context.source.header.SeriesInstanceUID
-            or series.setdefault(in_series, entry.kind) != entry.kind
-        ):
-            _refuse(f"{entry.file_name}: its series is that of objects of another kind")
+            _refuse(f"{entry.name}: another object has the same SOP Instance UID")
+        is_source = in_series == context.source.header.SeriesInstanceUID
+        if is_source or series.setdefault(in_series, entry.kind) is not entry.kind:
+            _refuse(f"{entry.name}: its series is that of objects of another kind")
         taken.add(instance)
     tracking = [segment.tracking_uid for segment in context.findings.segments]
     tracking += context.findings.lesion_uids.values()
@@ -129,27 +141,23 @@ def _is_valid(uid: str) -> bool:
     return len(uid) <= _LONGEST_UID and re.fullmatch(RE_VALID_UID, uid) is not None
 
 
-def _check_references(read: Sequence[tuple[BuiltObject, Dataset]], context: ResultContext) -> None:
-    datasets = [*context.source.headers, *(dataset for _, dataset in read)]
-    known = {(str(d.SOPClassUID), str(d.SOPInstanceUID)) for d in datasets}
+def _check_references(read: Sequence[_Read], context: ResultContext) -> None:
+    datasets = [*context.source.headers, *(entry.dataset for entry in read)]
+    known = {(str(dataset.SOPClassUID), str(dataset.SOPInstanceUID)) for dataset in datasets}
     known.add((_STUDY_CLASS, str(context.source.header.StudyInstanceUID)))
-    for entry, dataset in read:
-        if not set(_references(dataset)) <= known:
-            _refuse(f"{entry.file_name}: it refers to an object that is neither in the source nor in the results")
+    for entry in read:
+        referring = [item for item in entry.items if "ReferencedSOPInstanceUID" in item]
+        if not {(str(i.ReferencedSOPClassUID), str(i.ReferencedSOPInstanceUID)) for i in referring} <= known:
+            _refuse(f"{entry.name}: it refers to an object that is neither in the source nor in the results")
 
 
-def _references(dataset: Dataset) -> Iterator[tuple[str, str]]:
-    for item in _items(dataset):
-        if "ReferencedSOPInstanceUID" in item:
-            yield str(item.ReferencedSOPClassUID), str(item.ReferencedSOPInstanceUID)
-
-
-def _values(dataset: Dataset, keywords: Sequence[str]) -> Iterator[str]:
-    return (str(item.get(keyword)) for item in _items(dataset) for keyword in keywords if keyword in item)
+def _read(built: BuiltObject) -> _Read:
+    dataset = built.read()
+    return _Read(name=built.file_name, kind=built.kind, dataset=dataset, items=list(_items(dataset)))
 
 
 def _items(dataset: Dataset) -> Iterator[Dataset]:
-    """Return a dataset and all items of its sequences, at every depth, without decoding other elements."""
+    """Return a dataset and all items of its sequences, without decoding other elements."""
     yield dataset
     for tag in list(dataset.keys()):
         known = dataset.get_item(tag).VR or (dictionary_VR(tag) if dictionary_has_tag(tag) else "UN")

@@ -91,6 +91,7 @@ def write_results(
         ReportError: If `pdf` is no PDF.
         DicomWriteError: If a file is in the way or cannot be written.
     """
+    _check_free(folder)  # before the work, and again when all is ready
     with warnings.catch_warnings():
         # Values that break their format are copied from the source as they are; pydicom's warnings would show them.
         warnings.filterwarnings("ignore", module="pydicom")
