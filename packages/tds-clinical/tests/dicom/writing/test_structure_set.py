@@ -12,6 +12,7 @@ import numpy as np
 import pydicom
 import pytest
 from pydicom.dataset import Dataset
+from pydicom.uid import ExplicitVRLittleEndian
 
 from tds_clinical.codes import LABEL_CIELAB, LABEL_CODES
 from tds_clinical.dicom.source import SourceFrame
@@ -284,6 +285,14 @@ def test_contours_beyond_what_explicit_vr_holds_can_be_stored(
 def with_map(findings: Findings, labels: Volume) -> Findings:
     first = next(segment for segment in findings.segments if segment.label == 1)
     return replace(findings, mask=labels, lesion_map=labels.voxels.astype(np.uint16), segments=(first,))
+
+
+def test_contours_are_the_same_in_another_transfer_syntax(context: ResultContext) -> None:
+    implicit, explicit = build_structure_set(context), build_structure_set(context)
+    explicit.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    for first, second in zip(contours(reread(implicit)), contours(reread(explicit)), strict=True):
+        assert first.ContourData == second.ContourData
+        assert first == second
 
 
 def test_nothing_to_outline_is_refused(empty_context: ResultContext) -> None:

@@ -98,11 +98,14 @@ class _Corners:
     following: Indices
 
 
-def outline_region(region: NDArray[np.bool_], *, holes: HoleStyle = HoleStyle.KEYHOLE) -> tuple[Outline, ...]:
+def outline_region(
+    region: NDArray[np.bool_], *, holes: HoleStyle = HoleStyle.KEYHOLE, first: tuple[int, int, int] = (0, 0, 0)
+) -> tuple[Outline, ...]:
     """Return the outlines of a region in each slice, slice by slice.
 
     Args:
         region: Where it is, shape (columns, rows, slices).
+        first: Column, row and slice of its first voxel, where it is a part of a volume.
         holes: How holes are written: one polygon for each connected piece of a slice, or polygons of their own.
 
     Returns:
@@ -111,12 +114,12 @@ def outline_region(region: NDArray[np.bool_], *, holes: HoleStyle = HoleStyle.KE
     if not region.any():
         return ()
     spans = [_span(np.flatnonzero(region.any(axis=other))) for other in ((1, 2), (0, 2), (0, 1))]
-    box = region[tuple(slice(first, last) for first, last in spans)]
+    box = region[tuple(slice(begin, end) for begin, end in spans)]
     edges = _edges(np.ascontiguousarray(box.transpose(2, 1, 0)))
     corners = _corners(edges)
     if holes is HoleStyle.KEYHOLE:
         corners = _join_holes(edges, corners)
-    (left, _), (top, _), (lowest, _) = spans
+    left, top, lowest = (begin + offset for (begin, _), offset in zip(spans, first, strict=True))
     return tuple(_polygons(corners, np.array([left, top]), lowest))
 
 

@@ -7,7 +7,7 @@ over time, so they stand in the description of each region.
 """
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 import numpy as np
@@ -16,6 +16,7 @@ from pydicom.dataset import Dataset
 from pydicom.tag import Tag
 from pydicom.uid import ImplicitVRLittleEndian, RTStructureSetStorage
 from pydicom.valuerep import format_number_as_ds
+from scipy import ndimage
 
 from tds_clinical.codes import (
     ARTIFICIAL_INTELLIGENCE,
@@ -35,7 +36,7 @@ from tds_clinical.dicom.writing.objects import (
     stamp,
 )
 from tds_clinical.errors import ResultsDisagree
-from tds_clinical.findings import ResultContext, Segment
+from tds_clinical.findings import Findings, ResultContext, Segment
 from tds_clinical.reports.paint import LABEL_COLOURS
 from tds_data.report import RESEARCH_USE_NOTICE
 from tds_data.vocabulary import Label
@@ -77,7 +78,10 @@ def build_structure_set(
     add_equipment(dataset, context)
     _add_series(dataset, context, holes)
     dataset.StructureSetROISequence = [_region(context, segment, segmentation) for segment in segments]
-    dataset.ROIContourSequence = [_contours(context, segment, axes, holes) for segment in segments]
+    dataset.ROIContourSequence = [
+        _contours(context.source, segment, outlines, axes)
+        for segment, outlines in zip(segments, _outlines(context.findings, holes), strict=True)
+    ]
     dataset.RTROIObservationsSequence = [_observation(segment) for segment in segments]
     dataset.ApprovalStatus = "UNAPPROVED"
     add_file_meta(dataset, ImplicitVRLittleEndian)
@@ -167,16 +171,23 @@ def _algorithm(context: ResultContext) -> Dataset:
     return item
 
 
-def _contours(context: ResultContext, segment: Segment, axes: SliceAxes, holes: HoleStyle) -> Dataset:
-    outlines = outline_region(context.findings.voxels_of(segment), holes=holes)
+def _outlines(findings: Findings, holes: HoleStyle) -> Iterator[tuple[Outline, ...]]:
+    """Return the outlines of each segment, looked for around its lesion alone."""
+    boxes = ndimage.find_objects(findings.lesion_map)
+    for segment in findings.segments:
+        box = boxes[segment.lesion - 1]
+        region = (findings.lesion_map[box] == segment.lesion) & (findings.mask.voxels[box] == segment.label)
+        yield outline_region(region, holes=holes, first=(box[0].start, box[1].start, box[2].start))
+
+
+def _contours(source: SourceSeries, segment: Segment, outlines: tuple[Outline, ...], axes: SliceAxes) -> Dataset:
     item = Dataset()
     item.ReferencedROINumber = segment.number
     item.ROIDisplayColor = list(LABEL_COLOURS[segment.label])
     item.RecommendedDisplayCIELabValue = list(LABEL_CIELAB[segment.label])
-    exclusive = holes is HoleStyle.XOR and any(outline.is_hole for outline in outlines)
-    kind = "CLOSEDPLANAR_XOR" if exclusive else "CLOSED_PLANAR"
-    item.ContourSequence = list(_contour_items(context.source, outlines, axes, kind))
-    planes = _pixel_planes(context.source, axes)
+    kind = "CLOSEDPLANAR_XOR" if any(outline.is_hole for outline in outlines) else "CLOSED_PLANAR"
+    item.ContourSequence = list(_contour_items(source, outlines, axes, kind))
+    planes = _pixel_planes(source, axes)
     if planes is not None:
         item.SourcePixelPlanesCharacteristicsSequence = [planes]
     return item
@@ -197,6 +208,8 @@ def _contour_items(
         item.ContourGeometricType = kind
         item.NumberOfContourPoints = count
         item[_CONTOUR_DATA] = _decimal_strings(itertools.islice(texts, 3 * count))
+        # Lets pydicom write the contour data as they are where the file's encoding is the same.
+        item.set_original_encoding(is_implicit_vr=True, is_little_endian=True, character_encoding="iso8859")
         yield item
 
 
