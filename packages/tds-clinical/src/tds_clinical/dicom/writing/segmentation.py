@@ -1,7 +1,7 @@
 """Segmentations as DICOM Segmentation objects (PS3.3, section A.51), which viewers lay over the images.
 
-The frames are written with pydicom directly rather than through highdicom, which takes seconds for a brain; the tests
-read every object back with highdicom, dcmqi and plain pydicom.
+The object is made of pydicom's datasets directly, so that the same context gives the same bytes and every place is the
+source's own, digit by digit; the tests read it back with highdicom, dcmqi and the bare elements of the file.
 """
 
 from enum import StrEnum
