@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -74,7 +74,9 @@ def write_result(
     """
     from tds_clinical.reports import prepare_report, write_overlay  # noqa: PLC0415  # imported while the study was read
 
-    drawn = (found.case, found.mask, found.report)
+    # How long it took is no part of a reproducible document.
+    report = replace(found.report, timings_s={}) if options.reproducible else found.report
+    drawn = (found.case, found.mask, report)
     with ThreadPoolExecutor(2, thread_name_prefix="write") as writers:
         tasks = [
             writers.submit(write_overlay, folder / OVERLAY_NAME, *drawn),

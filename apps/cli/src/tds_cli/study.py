@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _DEPTH: Final = 4
 _DICOM_NAME: Final = "study"
+_DICOM_PHANTOM: Final = "phantom-0000_"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,17 +187,20 @@ def _read_other(request: StudyRequest) -> Study:
 
 
 def _raw_dicom(request: StudyRequest) -> RawStudy:
-    from tds_clinical.dicom import read_sequences, reading_notes  # noqa: PLC0415  # as above
+    from tds_clinical.dicom import read_sequences, reading_notes, shows_phantom  # noqa: PLC0415  # as above
 
     _check_dicom(request)
     found = read_sequences(request.path, overrides=request.series)
     files = {entry.modality: entry.files for entry in found.series if entry.modality is not None}
-    return RawStudy(name=_DICOM_NAME, images=found.images, notes=reading_notes(found), dicom=files)
+    prefix = _DICOM_PHANTOM if shows_phantom(files.values()) else ""
+    return RawStudy(name=_DICOM_NAME, images=found.images, notes=reading_notes(found), prefix=prefix, dicom=files)
 
 
 def _check_dicom(request: StudyRequest) -> None:
-    from tds_clinical.dicom import looks_like_dicom  # noqa: PLC0415  # as above
+    from tds_clinical.dicom import is_archive, looks_like_dicom  # noqa: PLC0415  # as above
 
+    if is_archive(request.path):
+        return
     if not looks_like_dicom(request.path):
         message = (
             f"{request.path.name!r} holds neither NIfTI (.nii, .nii.gz), NRRD or MetaImage named after a sequence, "
@@ -204,5 +208,5 @@ def _check_dicom(request: StudyRequest) -> None:
         )
         raise StudyError(message)
     if not request.path.is_dir():
-        message = f"{request.path.name!r} is one DICOM file; give the folder that holds the whole study"
+        message = f"{request.path.name!r} is one DICOM file; give the folder or zip archive of the whole study"
         raise StudyError(message)

@@ -23,7 +23,11 @@ from tds_data.report import LesionReport
 RESULT_MARKER: Final = "result.json"
 """The report in a result folder; without a readable one a folder is never replaced."""
 
-_RESULT_FILES: Final = frozenset({RESULT_MARKER, "mask.nii.gz", "overlay.png", "report.html"})
+_RESULT_FILES: Final = frozenset(
+    {RESULT_MARKER, "mask.nii.gz", "overlay.png", "report.html", "report.pdf", "fhir.json"}
+    | {"seg.dcm", "rtstruct.dcm", "sr.dcm", "report.dcm"}
+)
+_KEY_IMAGES: Final = "key-image-*.dcm"
 _PHANTOM_FOLDER: Final = "phantom"
 _PHANTOM_FILES: Final = "phantom-*.nii.gz"
 
@@ -166,7 +170,7 @@ def _foreign_entry(target: Path) -> Path | None:
             strange = [p for p in sorted(entry.iterdir()) if not (p.match(_PHANTOM_FILES) and _is_plain_file(p))]
             if strange:
                 return strange[0].relative_to(target)
-        elif not (entry.name in _RESULT_FILES and _is_plain_file(entry)):
+        elif not ((entry.name in _RESULT_FILES or entry.match(_KEY_IMAGES)) and _is_plain_file(entry)):
             return entry.relative_to(target)
     return None
 

@@ -4,6 +4,7 @@ from tds_clinical.dicom._archives import is_archive
 from tds_clinical.dicom._model import SeriesFiles, SliceFile
 from tds_clinical.dicom.identify import SequenceGuess, identify_sequence
 from tds_clinical.dicom.notes import reading_notes
+from tds_clinical.dicom.phantoms import shows_phantom
 from tds_clinical.dicom.series import FolderScan, read_series_headers, scan_folder
 from tds_clinical.dicom.source import SourceFrame, SourceSeries, read_source
 from tds_clinical.dicom.study import (
@@ -44,4 +45,5 @@ __all__ = [
     "read_time_series",
     "reading_notes",
     "scan_folder",
+    "shows_phantom",
 ]

@@ -2,7 +2,6 @@
 
 import math
 import struct
-import warnings
 from collections.abc import Mapping
 from functools import cache
 from types import MappingProxyType
@@ -13,6 +12,8 @@ from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 from pydicom.tag import BaseTag
+
+from tds_clinical.dicom._quiet import quiet_pydicom
 
 HEADER_TAGS: Final[tuple[str, ...]] = (
     "SOPClassUID",
@@ -125,11 +126,9 @@ def _values(header: Dataset, keyword: str) -> tuple[object, ...]:
         if stored is not None:
             return stored
     try:
-        with warnings.catch_warnings():
-            # Harmless deviations are no news; what matters is checked by whoever asks.
-            warnings.filterwarnings("ignore", module="pydicom")
+        with quiet_pydicom():
             value = header.get(keyword)
-    except (TypeError, ValueError, NotImplementedError, OverflowError):
+    except Exception:  # noqa: BLE001  # damaged values fail in pydicom in many ways, and are as good as missing
         return ()
     if value is None or value == "":
         return ()
