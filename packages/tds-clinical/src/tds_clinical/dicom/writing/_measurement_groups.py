@@ -9,6 +9,7 @@ from typing import Final, TypedDict
 import numpy as np
 from highdicom.sr import (
     AlgorithmIdentification,
+    CodeContentItem,
     CodedConcept,
     CoordinatesForMeasurement3D,
     FindingSite,
@@ -50,6 +51,7 @@ NESTED: Final = (Region.WT, Region.TC)
 """The regions of a lesion that are more than one segment."""
 
 _LPS_FROM_RAS: Final = np.array([-1.0, -1.0, 1.0])
+_ALGORITHM_FAMILY: Final = Code("111000", "DCM", "Algorithm Family")
 _SOURCE_OF_MEASUREMENT: Final = Code("121112", "DCM", "Source of Measurement")  # CID 7551
 
 
@@ -167,13 +169,23 @@ def _described(finding: Code, model: ModelIdentity) -> _Description:
         "finding_category": concept(MORPHOLOGICALLY_ABNORMAL),
         "finding_type": concept(finding),
         "finding_sites": [FindingSite(concept(BRAIN))],
-        "algorithm_id": AlgorithmIdentification(
-            name=model.name,
-            version=model.version,
-            parameters=[f"architecture={model.architecture} sha256={model.sha256}"],
-            family=concept(ARTIFICIAL_INTELLIGENCE),
-        ),
+        "algorithm_id": _algorithm(model),
     }
+
+
+def _algorithm(model: ModelIdentity) -> AlgorithmIdentification:
+    algorithm = AlgorithmIdentification(
+        name=model.name,
+        version=model.version,
+        parameters=[f"architecture={model.architecture} sha256={model.sha256}"],
+    )
+    family = CodeContentItem(  # which older versions of highdicom take no argument for
+        name=concept(_ALGORITHM_FAMILY),
+        value=concept(ARTIFICIAL_INTELLIGENCE),
+        relationship_type=RelationshipTypeValues.HAS_CONCEPT_MOD,
+    )
+    algorithm.append(family)
+    return algorithm
 
 
 def _volume(value_ml: float, interval: Interval | None, *, derivation: Code | None = None) -> Measurement:
