@@ -6,6 +6,7 @@ believes that it lies, and the truth about a place never goes through the code t
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import cached_property
 from typing import Final
 
@@ -22,6 +23,15 @@ MODEL: Final = ModelIdentity(name="contract", version="1", sha256="cd" * 32, arc
 Mask = NDArray[np.bool_]
 
 
+class Storage(StrEnum):
+    """How a series is stored."""
+
+    CLASSIC = "classic"
+    ENHANCED = "enhanced"
+    LEGACY = "legacy converted"
+    MOSAIC = "mosaic"
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ContractCase:
     """A study with its truth.
@@ -32,6 +42,8 @@ class ContractCase:
         reverse_slices: Whether Instance Number falls along the third axis.
         shuffle: Whether file names are in no spatial order.
         own_geometry: Whether the writers are to believe that the series was resampled.
+        storage: How it is stored.
+        geometry_per_frame: Whether an enhanced image says its orientation and spacing of each frame.
     """
 
     labels: NDArray[np.uint8]
@@ -39,6 +51,8 @@ class ContractCase:
     reverse_slices: bool = False
     shuffle: bool = True
     own_geometry: bool = False
+    storage: Storage = Storage.CLASSIC
+    geometry_per_frame: bool = False
 
     @property
     def image(self) -> Volume:
@@ -99,8 +113,10 @@ def turns(draw: st.DrawFn) -> NDArray[np.float64]:
 
 
 @st.composite
-def contract_cases(draw: st.DrawFn, shapes: Sequence[str] | None = None) -> ContractCase:
-    """Any study that the contract speaks of, with lesions of these shapes, by default of any."""
+def contract_cases(
+    draw: st.DrawFn, shapes: Sequence[str] | None = None, storages: Sequence[Storage] = (Storage.CLASSIC,)
+) -> ContractCase:
+    """Any study that the contract speaks of, with lesions of these shapes, by default of any, stored in these ways."""
     shape = (draw(st.integers(3, 16)), draw(st.integers(3, 16)), draw(st.integers(2, 10)))
     affine = np.eye(4)
     affine[:3, :3] = draw(turns()) * [draw(st.floats(0.3, 6.0)) for _ in range(3)]
@@ -116,6 +132,8 @@ def contract_cases(draw: st.DrawFn, shapes: Sequence[str] | None = None) -> Cont
         reverse_slices=draw(st.booleans()),
         shuffle=draw(st.booleans()),
         own_geometry=draw(st.integers(0, 3)) == 0,
+        storage=draw(st.sampled_from(storages)),
+        geometry_per_frame=draw(st.booleans()),
     )
 
 

@@ -20,11 +20,18 @@ from numpy.typing import NDArray
 from tds_clinical.dicom import read_series, read_series_headers, read_source
 from tds_clinical.dicom.writing.segmentation import SegmentationKind, build_segmentation
 from tds_clinical.findings import ResultContext, find_findings
-from tds_clinical.testing import ClassicSeriesOptions, write_classic_series
+from tds_clinical.testing import (
+    ClassicSeriesOptions,
+    EnhancedSeriesOptions,
+    MosaicSeriesOptions,
+    write_classic_series,
+    write_enhanced_series,
+    write_mosaic_series,
+)
 from tds_clinical.uids import Uids
 from tds_data.volume import Volume
 
-from .cases import ContractCase, contract_cases
+from .cases import ContractCase, Storage, contract_cases
 from .readers import (
     Points,
     read_source_with_simpleitk,
@@ -37,6 +44,7 @@ from .readers import (
 
 SAME_PLACE_MM = 1e-3
 CENTROID_MM = 0.1
+CASES = contract_cases(storages=list(Storage))
 KINDS = st.sampled_from(list(SegmentationKind))
 
 
@@ -59,12 +67,27 @@ class Written:
             yield segment.number, (self.case.lesions == segment.lesion) & (self.case.labels == segment.label)
 
 
+def write_series(case: ContractCase, folder: Path) -> None:
+    classic = ClassicSeriesOptions(reverse_slices=case.reverse_slices, shuffle=case.shuffle)
+    if case.storage is Storage.CLASSIC:
+        write_classic_series(case.image, folder, classic)
+    elif case.storage is Storage.MOSAIC:
+        options = MosaicSeriesOptions(series=classic, reverse_tiles=case.reverse_slices)
+        write_mosaic_series([case.image], folder, options)
+    else:
+        enhanced = EnhancedSeriesOptions(
+            legacy=case.storage is Storage.LEGACY,
+            shuffle=case.shuffle,
+            geometry_per_frame=case.geometry_per_frame,
+        )
+        write_enhanced_series([case.image], folder / "image.dcm", enhanced)
+
+
 @contextmanager
 def written(case: ContractCase) -> Iterator[Written]:
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "series"
-        options = ClassicSeriesOptions(reverse_slices=case.reverse_slices, shuffle=case.shuffle)
-        write_classic_series(case.image, folder, options)
+        write_series(case, folder)
         (series,) = read_series_headers(folder)
         image, source = read_series(series), read_source(series)
         if case.own_geometry:
@@ -120,28 +143,29 @@ def check_segmentation(
         path = study.save(dataset, "seg.dcm")
         for read in (read_with_pydicom, read_with_highdicom, read_with_tds):
             assert_on_the_voxels(study, read(path))
-        if not case.own_geometry:
+        if study.context.source.frames is not None:
             assert_on_the_pictures(study, path)
-        assert_source_as_itk_reads_it(study)
+        if case.storage is Storage.CLASSIC:  # ITK reads no mosaics, and frames in the order in which they are stored
+            assert_source_as_itk_reads_it(study)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(case=contract_cases(), kind=KINDS)
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(case=CASES, kind=KINDS)
 def test_a_segmentation_lies_on_the_voxels_that_were_segmented(case: ContractCase, kind: SegmentationKind) -> None:
     check_segmentation(case, kind)
 
 
 @pytest.mark.exhaustive
 @settings(max_examples=2000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(case=contract_cases(), kind=KINDS)
+@given(case=CASES, kind=KINDS)
 def test_two_thousand_segmentations_lie_on_the_voxels_that_were_segmented(
     case: ContractCase, kind: SegmentationKind
 ) -> None:
     check_segmentation(case, kind)
 
 
-@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(case=contract_cases(), kind=KINDS)
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(case=CASES, kind=KINDS)
 def test_dcmqi_finds_a_segmentation_on_the_voxels_that_were_segmented(
     case: ContractCase, kind: SegmentationKind
 ) -> None:
