@@ -6,7 +6,7 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -84,6 +84,11 @@ def _lesion(mask: Volume, where: NDArray[np.bool_], number: int) -> Lesion:
 def _point(place: NDArray[np.float64]) -> Point:
     x, y, z = map(float, place)
     return x, y, z
+
+
+@pytest.fixture(scope="session", name="report_on")
+def report_maker() -> Callable[[Volume], LesionReport]:
+    return report_on
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,7 @@ from highdicom.sr import (
     RelationshipTypeValues,
     TextContentItem,
 )
+from pydicom.dataset import Dataset
 
 from tds_clinical.codes import COMMENT, Code
 
@@ -67,14 +68,17 @@ def number(name: Code, value: float, unit: Code, relationship: RelationshipTypeV
         unit: Its unit.
         relationship: How it relates to the item that it is put under.
     """
-    return shorten(NumContentItem(name=concept(name), value=value, unit=concept(unit), relationship_type=relationship))
+    item = NumContentItem(name=concept(name), value=value, unit=concept(unit), relationship_type=relationship)
+    shorten(item)
+    return item
 
 
-def shorten(item: NumContentItem) -> NumContentItem:
-    """Return a number whose decimal form has no digits that are noise; beside it, it is kept to the last bit.
+def shorten(item: Dataset) -> None:
+    """Leave out digits of a number's decimal form that are noise; beside it, it is kept to the last bit.
 
     Args:
         item: The number, changed.
     """
-    item.MeasuredValueSequence[0].NumericValue = f"{item.value:.{_DIGITS}g}"
-    return item
+    measured = item.MeasuredValueSequence[0]
+    if "FloatingPointValue" in measured:  # whole numbers have none, and no noise
+        measured.NumericValue = f"{measured.FloatingPointValue:.{_DIGITS}g}"
