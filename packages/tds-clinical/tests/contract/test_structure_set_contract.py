@@ -1,12 +1,13 @@
 """The geometry contract of structure sets: their outlines are the voxels that were segmented, and give them back."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pydicom.dataset import Dataset
 
 from tds_clinical.dicom.reading_structures import read_structure_set, structures_as_labels
 from tds_clinical.dicom.writing.contours import HoleStyle
@@ -23,9 +24,12 @@ def truth(study: Written) -> Mapping[int, set[int]]:
     return {number: set(np.flatnonzero(where.ravel()).tolist()) for number, where in study.segments()}
 
 
-def check_structure_set(case: ContractCase, holes: HoleStyle) -> None:
+def check_structure_set(case: ContractCase, holes: HoleStyle, spoil: Callable[[Dataset], None] | None = None) -> None:
     with written(case) as study:
-        path = study.save(build_structure_set(study.context, holes=holes), "rtstruct.dcm")
+        dataset = build_structure_set(study.context, holes=holes)
+        if spoil is not None:
+            spoil(dataset)
+        path = study.save(dataset, "rtstruct.dcm")
         structures = read_structure_set(path, study.context.source)
         assert [structure.number for structure in structures] == [s.number for s in study.context.findings.segments]
         for structure, segment in zip(structures, study.context.findings.segments, strict=True):
