@@ -69,8 +69,9 @@ def longest_chord(region: Mask, body: Mask, direction: NDArray[np.float64], from
     across = np.array([-direction[1], direction[0]])
     to_pixels = np.linalg.inv(from_pixels)
     corners = np.array([(a, b) for a in (-1, region.shape[0]) for b in (-1, region.shape[1])]) @ from_pixels.T
+    # Off the corners: a line that stands on one exactly may slip through where two pixels only touch.
     stands, along = (
-        np.arange(low, high, STEP)
+        np.arange(low + np.pi / 100, high, STEP)
         for low, high in ((places.min(), places.max()) for places in (corners @ across, corners @ direction))
     )
     places = stands[:, None, None] * across + along[None, :, None] * direction
