@@ -15,7 +15,7 @@ from pydicom.datadict import dictionary_VR, tag_for_keyword
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.tag import BaseTag
-from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.uid import AllTransferSyntaxes, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from tds_clinical.dicom._model import PixelPlace
 from tds_clinical.dicom._tags import HEADER_TAGS
@@ -25,6 +25,7 @@ _PREAMBLE_BYTES: Final = 128
 _MAGIC: Final = b"DICM"
 _EXPLICIT: Final = struct.Struct("<HH2sH")
 _IMPLICIT: Final = struct.Struct("<HHI")
+_GROUP: Final = struct.Struct("<H")
 _LENGTH: Final = struct.Struct("<I")
 _LONG: Final = frozenset({b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"})
 _SHORT: Final = frozenset(
@@ -32,6 +33,8 @@ _SHORT: Final = frozenset(
     | {b"ST", b"TM", b"UI", b"UL", b"US"}
 )
 _HEAD_BYTES: Final = {**dict.fromkeys(_SHORT, 8), **dict.fromkeys(_LONG, 12)}
+_NATIVE: Final = frozenset({ExplicitVRLittleEndian, ImplicitVRLittleEndian})
+_COMPRESSED: Final = frozenset(syntax for syntax in AllTransferSyntaxes if syntax.is_compressed)
 _UNDEFINED: Final = 0xFFFFFFFF
 _META_GROUP: Final = 0x0002
 _PIXEL_DATA: Final = 0x7FE00010
@@ -94,9 +97,9 @@ def read_quickly(stream: BinaryIO) -> tuple[FileDataset, PixelPlace | None] | No
             return None
         meta: _Elements = {}
         begin = _collect(window, _PREAMBLE_BYTES + len(_MAGIC), meta, _WANTED_META, is_implicit=False)
-        syntax = UID((meta[BaseTag(_SYNTAX)].value or b"").rstrip(b"\0 ").decode("ascii"))
+        syntax = (meta[BaseTag(_SYNTAX)].value or b"").rstrip(b"\0 ").decode("ascii")
         is_implicit, is_native = syntax == ImplicitVRLittleEndian, syntax in _NATIVE
-        if not (is_native or (syntax.is_transfer_syntax and syntax.is_compressed)):
+        if not is_native and syntax not in _COMPRESSED:
             return None
         elements: _Elements = {}
         end = _collect(window, begin, elements, _WANTED, is_implicit=is_implicit)
@@ -104,9 +107,6 @@ def read_quickly(stream: BinaryIO) -> tuple[FileDataset, PixelPlace | None] | No
         return _dataset(elements, meta, is_implicit=is_implicit), place if is_native else None
     except (_Unusual, KeyError, ValueError, LookupError):
         return None
-
-
-_NATIVE: Final = frozenset({ExplicitVRLittleEndian, ImplicitVRLittleEndian})
 
 
 def _collect(
@@ -120,8 +120,10 @@ def _collect(
     """Collect wanted elements from a position on and return where the next group of another kind begins."""
     is_meta = wanted is _WANTED_META
     while True:
+        if is_meta and _GROUP.unpack_from(window.data, window.index(position, _GROUP.size)) != (_META_GROUP,):
+            return position
         tag, vr, length, head = _head(window, position, is_implicit=is_implicit)
-        if (is_meta and tag >> 16 != _META_GROUP) or tag >= _FIRST_PIXELS:
+        if tag >= _FIRST_PIXELS:
             return position
         position += head
         if length == _UNDEFINED:

@@ -42,7 +42,6 @@ ENHANCED_MODULES: Final[Mapping[str, Any]] = MappingProxyType(
         "GeometryOfKSpaceTraversal": "RECTILINEAR",
         "RectilinearPhaseEncodeReordering": "LINEAR",
         "SegmentedKSpaceTraversal": "SINGLE",
-        "CoverageOfKSpace": "FULL",
         "NumberOfKSpaceTrajectories": 1,
     }
 )
@@ -78,7 +77,7 @@ def pulse_sequence(modality: Modality) -> dict[str, Any]:
         "AcquisitionContrast": _CONTRAST[modality],
         "EchoPulseSequence": _TIMING[modality][0],
         "MRAcquisitionType": "2D" if spin else "3D",
-        **({"MultipleSpinEcho": "NO"} if spin else {}),
+        **({"MultipleSpinEcho": "NO"} if spin else {"CoverageOfKSpace": "FULL"}),
     }
 
 

@@ -1,6 +1,7 @@
 """Volumes written as Siemens mosaics: the slices of each volume tiled into one classic image, with a private header."""
 
 import math
+import re
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from tds_data.volume import Volume
 _CSA_NAME_BYTES: Final = 64
 _CSA_ALIGNMENT: Final = 4
 _CSA_MARK: Final = 77
+_FRACTION: Final = re.compile(r"-?\d+\.\d+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +84,11 @@ def _mosaic(slices: Sequence[Dataset], index: int, options: MosaicSeriesOptions)
     image.PixelData = tiles.tobytes()
     if options.with_private_header:
         normal = [f"{value:.8f}" for value in step / np.linalg.norm(step)]
-        entries = {"NumberOfImagesInMosaic": [str(len(slices))], "SliceNormalVector": normal}
+        entries = {
+            "AcquisitionMatrixText": [f"{rows}*{columns}"],
+            "NumberOfImagesInMosaic": [str(len(slices))],
+            "SliceNormalVector": normal,
+        }
         image.private_block(0x0029, "SIEMENS CSA HEADER", create=True).add_new(0x10, "OB", csa_header(entries))
         image.private_block(0x0019, "SIEMENS MR HEADER", create=True).add_new(0x0A, "US", len(slices))
     return image
@@ -97,9 +103,16 @@ def csa_header(entries: Mapping[str, Sequence[str]]) -> bytes:
     content = b"SV10\x04\x03\x02\x01" + struct.pack("<2I", len(entries), _CSA_MARK)
     for name, values in entries.items():
         name_field = name.encode().ljust(_CSA_NAME_BYTES, b"\0")
-        content += struct.pack("<64si4s3i", name_field, len(values), b"FD\0\0", 4, len(values), _CSA_MARK)
+        vr = _value_representation(values).ljust(4, b"\0")
+        content += struct.pack("<64si4s3i", name_field, len(values), vr, 4, len(values), _CSA_MARK)
         for value in values:
             text = value.encode() + b"\0"
             content += struct.pack("<4i", len(text), len(text), _CSA_MARK, len(text))
             content += text + b"\0" * (-len(text) % _CSA_ALIGNMENT)
     return content
+
+
+def _value_representation(values: Sequence[str]) -> bytes:
+    if all(value.isdecimal() for value in values):
+        return b"IS"
+    return b"FD" if all(_FRACTION.fullmatch(value) for value in values) else b"SH"
