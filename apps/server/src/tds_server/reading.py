@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from tds_clinical.dicom import looks_like_dicom, read_study, reading_notes
+from tds_clinical.dicom import looks_like_dicom, read_study, reading_notes, shows_phantom
 from tds_data.case import Case
 from tds_data.discover import discover
 from tds_data.report import QualityFlag, Severity
@@ -17,7 +17,7 @@ class StudyRead:
     Attributes:
         case: Registered sequences.
         notes: What had to be assumed or chosen, to be kept with the result.
-        phantom: Whether it is synthetic, as far as its file names say.
+        phantom: Whether it is synthetic, as far as its file names or headers say.
     """
 
     case: Case
@@ -37,7 +37,8 @@ def read(study: Path) -> StudyRead:
     """
     if looks_like_dicom(study):
         found = read_study(study)
-        return StudyRead(case=found.case, notes=reading_notes(found))
+        phantom = shows_phantom(entry.files for entry in found.series if entry.modality is not None)
+        return StudyRead(case=found.case, notes=reading_notes(found), phantom=phantom)
     files = discover(study)
     notes = tuple(QualityFlag(code="ASSUMED", severity=Severity.INFO, message=note) for note in files.notes)
     return StudyRead(case=load_case(files), notes=notes, phantom=files.phantom is not None)
