@@ -5,8 +5,8 @@ from typing import Final
 from PIL import ImageDraw
 
 from tds_clinical.reports.language import Language
+from tds_clinical.reports.lettering import Lettering, length_px, write
 from tds_clinical.reports.paint import LABEL_COLOURS, Colour
-from tds_clinical.reports.strips import font
 from tds_clinical.reports.wording import label_name
 
 MARGIN_PX: Final = 20
@@ -25,6 +25,7 @@ _BANNER_INK: Final[Colour] = (0, 0, 0)
 _PHANTOM: Final[Colour] = (176, 24, 122)
 _PHANTOM_INK: Final[Colour] = (255, 255, 255)
 _NOTICE_PX: Final = 18
+_BADGE_PX: Final = 22
 _SMALLEST_PX: Final = 9
 
 
@@ -39,10 +40,11 @@ def draw_banner(draw: ImageDraw.ImageDraw, top: int, width: int, notice: str) ->
     """
     draw.rectangle((0, top, width, top + BANNER_PX - 1), _BANNER)
     size = _NOTICE_PX
-    while size > _SMALLEST_PX and draw.textlength(notice, font(size)) > width - 2 * MARGIN_PX:
+    while size > _SMALLEST_PX and length_px(draw, notice, size) > width - 2 * MARGIN_PX:
         size -= 1
     text = fitted(draw, notice, size, width - 2 * MARGIN_PX)
-    draw.text((width / 2, top + BANNER_PX / 2), text, _BANNER_INK, font(size), "mm", stroke_width=0.3)
+    look = Lettering(size_px=size, colour=_BANNER_INK, anchor="mm", stroke=0.3)
+    write(draw, (width / 2, top + BANNER_PX / 2), text, look)
 
 
 def draw_phantom_badge(draw: ImageDraw.ImageDraw, right: int, top: int, text: str) -> int:
@@ -54,10 +56,11 @@ def draw_phantom_badge(draw: ImageDraw.ImageDraw, right: int, top: int, text: st
         top: Row at which it begins.
         text: The mark.
     """
-    left, *_ = draw.textbbox((right - 14, top + 20), text, font(22), "rm")
-    draw.rounded_rectangle((left - 14, top, right, top + 40), 6, _PHANTOM)
-    draw.text((right - 14, top + 20), text, _PHANTOM_INK, font(22), "rm")
-    return right - int(left) + 14
+    width = round(length_px(draw, text, _BADGE_PX)) + 28
+    draw.rounded_rectangle((right - width, top, right, top + 40), 6, _PHANTOM)
+    look = Lettering(size_px=_BADGE_PX, colour=_PHANTOM_INK, anchor="rm")
+    write(draw, (right - 14, top + 20), text, look)
+    return width
 
 
 def draw_legend(draw: ImageDraw.ImageDraw, middle: float, language: Language) -> None:
@@ -72,8 +75,8 @@ def draw_legend(draw: ImageDraw.ImageDraw, middle: float, language: Language) ->
     for label, colour in LABEL_COLOURS.items():
         draw.rectangle((x, middle - 8, x + 16, middle + 8), colour)
         text = f"{label.name}  {label_name(label, language)}"
-        draw.text((x + 26, middle), text, FAINT_INK, font(16), "lm")
-        x += 26 + draw.textlength(text, font(16)) + 32
+        write(draw, (x + 26, middle), text, Lettering(size_px=16, colour=FAINT_INK))
+        x += 26 + length_px(draw, text, 16) + 32
 
 
 def fitted(draw: ImageDraw.ImageDraw, text: str, size_px: int, room_px: float) -> str:
@@ -86,8 +89,8 @@ def fitted(draw: ImageDraw.ImageDraw, text: str, size_px: int, room_px: float) -
         room_px: How wide it may be.
     """
     line = "".join(c if c.isprintable() else " " for c in text)
-    if draw.textlength(line, font(size_px)) <= room_px:
+    if length_px(draw, line, size_px) <= room_px:
         return line
-    while line and draw.textlength(line + "...", font(size_px)) > room_px:
+    while line and length_px(draw, line + "...", size_px) > room_px:
         line = line[:-1]
     return line + "..."

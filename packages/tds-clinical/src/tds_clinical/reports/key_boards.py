@@ -21,9 +21,10 @@ from tds_clinical.reports.board import (
     fitted,
 )
 from tds_clinical.reports.language import Language
+from tds_clinical.reports.lettering import Lettering, write
 from tds_clinical.reports.paint import PaintStyle
 from tds_clinical.reports.scene import MODALITY_NAMES, chief_sequences
-from tds_clinical.reports.strips import GAP_PX, font
+from tds_clinical.reports.strips import GAP_PX
 from tds_clinical.reports.wording import notices, volume
 from tds_data.report import Lesion, LesionReport
 from tds_data.vocabulary import REGIONS
@@ -54,7 +55,7 @@ def key_board(album: Album, number: int, report: LesionReport, language: Languag
     _header(draw, lesion, title, report, language)
     top = BANNER_PX + _HEADER_PX
     for caption, picture in rows:
-        draw.text((MARGIN_PX, top + _CAPTION_PX / 2), caption, INK, font(18), "lm")
+        write(draw, (MARGIN_PX, top + _CAPTION_PX / 2), caption, Lettering(size_px=18, colour=INK))
         board.paste(picture, (MARGIN_PX, top + _CAPTION_PX))
         top += row_px
     draw_banner(draw, height - BANNER_PX, width, notice)
@@ -80,12 +81,12 @@ def _header(draw: ImageDraw.ImageDraw, lesion: Lesion, title: str, report: Lesio
     words, top = language.words, BANNER_PX
     right = draw.im.size[0] - MARGIN_PX
     room = right - MARGIN_PX
-    draw.text((MARGIN_PX, top + 28), title, INK, font(26), "lm")
+    write(draw, (MARGIN_PX, top + 28), title, Lettering(size_px=26, colour=INK))
     if report.phantom:
         draw_phantom_badge(draw, right, top + 8, words.phantom_badge)
     intervals = lesion.volume_interval_ml or {}
     parts = [f"{r} {volume(lesion.volume_ml.get(r, 0.0), intervals.get(r), language)} mL" for r in REGIONS]
     parts.append(words.longest_in_3d_short.format(length=language.number(lesion.longest_diameter_mm, 0)))
-    draw.text((MARGIN_PX, top + 66), fitted(draw, "     ".join(parts), 18, room), INK, font(18), "lm")
+    write(draw, (MARGIN_PX, top + 66), fitted(draw, "     ".join(parts), 18, room), Lettering(size_px=18, colour=INK))
     draw_legend(draw, top + 100, language)
-    draw.text((right, top + 100), words.right_is_left, FAINT_INK, font(16), "rm")
+    write(draw, (right, top + 100), words.right_is_left, Lettering(size_px=16, colour=FAINT_INK, anchor="rm"))

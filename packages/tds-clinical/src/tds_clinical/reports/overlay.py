@@ -19,10 +19,11 @@ from tds_clinical.reports.board import (
     fitted,
 )
 from tds_clinical.reports.language import Language, language_of
+from tds_clinical.reports.lettering import Lettering, write
 from tds_clinical.reports.options import LanguageCode
 from tds_clinical.reports.paint import PaintStyle
 from tds_clinical.reports.scene import MODALITY_NAMES, Stop, chief_sequences, make_scene, stops
-from tds_clinical.reports.strips import GAP_PX, draw_marks, font, strip
+from tds_clinical.reports.strips import GAP_PX, draw_marks, strip
 from tds_clinical.reports.wording import capitalised, counted, millilitres, notices, region_name
 from tds_data.case import Case
 from tds_data.report import LesionReport
@@ -67,7 +68,7 @@ def overlay_image(case: Case, mask: Volume, report: LesionReport, *, language: L
     _header(draw, report, width, spoken)
     top = BANNER_PX + _HEADER_PX
     for caption, picture in rows:
-        draw.text((MARGIN_PX, top + _CAPTION_PX / 2), caption, INK, font(18), "lm")
+        write(draw, (MARGIN_PX, top + _CAPTION_PX / 2), caption, Lettering(size_px=18, colour=INK))
         board.paste(picture, (MARGIN_PX, top + _CAPTION_PX))
         top += _CAPTION_PX + _TILE_PX + GAP_PX
     return board
@@ -113,10 +114,10 @@ def _header(draw: ImageDraw.ImageDraw, report: LesionReport, width: int, languag
     room = width - 2 * MARGIN_PX
     if report.phantom:
         room -= draw_phantom_badge(draw, right, top + 14, words.phantom_badge) + 26
-    draw.text((MARGIN_PX, top + 34), fitted(draw, report.case, 28, room), INK, font(28), "lm")
-    draw.text((MARGIN_PX, top + 76), _totals(report, language), INK, font(20), "lm")
+    write(draw, (MARGIN_PX, top + 34), fitted(draw, report.case, 28, room), Lettering(size_px=28, colour=INK))
+    write(draw, (MARGIN_PX, top + 76), _totals(report, language), Lettering(size_px=20, colour=INK))
     draw_legend(draw, top + 110, language)
-    draw.text((right, top + 110), words.right_is_left, FAINT_INK, font(16), "rm")
+    write(draw, (right, top + 110), words.right_is_left, Lettering(size_px=16, colour=FAINT_INK, anchor="rm"))
 
 
 def _totals(report: LesionReport, language: Language) -> str:

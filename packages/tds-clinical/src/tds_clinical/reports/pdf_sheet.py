@@ -44,6 +44,7 @@ POINT_MM: Final = 25.4 / 72
 _CORE_FONT: Final = "helvetica"
 _OWN_FONT: Final = "report"
 _CORE_ENCODING: Final = "cp1252"
+_TRUETYPE: Final = (b"\x00\x01\x00\x00", b"true")
 _PAGES: Final = "{number of pages}"
 _SIDE_MM: Final = 15.0
 _BAND_LINE_MM: Final = 4.6
@@ -295,12 +296,12 @@ class Sheet(FPDF):
         self.rect(0.0, y, self.w, height, style="F")
 
     def _add_font(self, font: Path) -> str:
+        _check_font(font)
         try:
             for style in ("", "B", "I", "BI"):
                 self.add_font(_OWN_FONT, style, font)
         except Exception as error:  # fpdf2 lets through whatever its parser of fonts raises
-            message = f"{font.name!r} cannot be read as a TrueType font ({type(error).__name__}); give a .ttf file"
-            raise ReportError(message) from error
+            raise ReportError(_no_font(font, type(error).__name__)) from error
         return _OWN_FONT
 
     def _has(self, letter: str) -> bool:
@@ -337,3 +338,17 @@ def _missing(letter: str) -> str:
         f"the font of the PDF has no letter {letter!r} (U+{ord(letter):04X}); "
         "give the path of a TrueType font that has it as ReportOptions.font"
     )
+
+
+def _check_font(font: Path) -> None:
+    try:
+        with font.open("rb") as file:
+            magic = file.read(4)
+    except OSError as error:
+        raise ReportError(_no_font(font, error.strerror or type(error).__name__)) from error
+    if magic not in _TRUETYPE:
+        raise ReportError(_no_font(font, "other first bytes"))
+
+
+def _no_font(font: Path, reason: str) -> str:
+    return f"{font.name!r} cannot be read as a TrueType font ({reason}); give a .ttf file"

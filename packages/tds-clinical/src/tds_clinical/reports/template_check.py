@@ -33,7 +33,7 @@ def check_body(body: str, name: str, *, refused: frozenset[str] = frozenset()) -
 
 class _Checker(HTMLParser):
     def __init__(self, name: str, refused: frozenset[str]) -> None:
-        super().__init__()
+        super().__init__(convert_charrefs=False)
         self.words: dict[str, str] = {}
         self._name = name
         self._refused = refused
@@ -65,6 +65,11 @@ class _Checker(HTMLParser):
         if left:
             tag, line = left[-1]
             self._refuse(f"leaves <{tag}> open, which begins in line {line} of what it makes")
+
+    def handle_data(self, data: str) -> None:
+        is_style = bool(self._open) and self._open[-1][0] == "style"
+        if "<" in data and not is_style:
+            self._refuse("makes a bare < that begins no element; write &lt;")
 
     def unknown_decl(self, data: str) -> None:
         self._refuse(f"makes a declaration of {len(data)} letters; it makes elements and text alone")
