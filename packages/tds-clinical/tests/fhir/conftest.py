@@ -9,12 +9,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from hashlib import sha256
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from ssl import SSLContext
 from tempfile import gettempdir, mkdtemp
 from threading import Thread
 from typing import Any, Final, NoReturn
+from urllib.request import Request, urlopen
 
 import numpy as np
 import pytest
@@ -104,6 +106,12 @@ def context(source: SourceSeries) -> ResultContext:
         made_at=datetime(2026, 3, 4, 5, 6, 7, 890, tzinfo=UTC),
         equipment=Equipment(software=("0.1.0", "1.2.0")),
     )
+
+
+@pytest.fixture(scope="session")
+def report_of() -> Callable[..., LesionReport]:
+    """Return what is said of a mask, given a box around each lesion."""
+    return make_report
 
 
 @pytest.fixture(scope="session")
@@ -276,6 +284,43 @@ class ScriptedServer:
     def reply(self) -> tuple[int | None, bytes, dict[str, str]]:
         status, document, headers = self.replies.pop(0) if len(self.replies) > 1 else self.replies[0]
         return status, document if isinstance(document, bytes) else json.dumps(document).encode(), headers
+
+
+@pytest.fixture
+def losing_answers() -> Iterator[Callable[[str], str]]:
+    """Return the address of a proxy to a server, which loses the first answer on its way back."""
+    running: list[ThreadingHTTPServer] = []
+
+    def start(address: str) -> str:
+        lost: list[bytes] = []
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:  # the name that http.server asks for
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                request = Request(address + self.path, body, {"Content-Type": self.headers["Content-Type"]})  # noqa: S310  # loopback
+                with urlopen(request, timeout=START_S) as response:  # noqa: S310  # loopback
+                    answer = response.read()
+                if not lost:
+                    lost.append(answer)
+                    self.close_connection = True
+                    return
+                self.send_response(HTTPStatus.OK)
+                self.send_header("Content-Length", str(len(answer)))
+                self.end_headers()
+                self.wfile.write(answer)
+
+            def log_message(self, *_: object) -> None:
+                """Keep quiet."""
+
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        running.append(server)
+        return f"http://127.0.0.1:{server.server_address[1]}"
+
+    yield start
+    for server in running:
+        server.shutdown()
+        server.server_close()
 
 
 def handler_of(script: ScriptedServer) -> type[BaseHTTPRequestHandler]:

@@ -14,9 +14,10 @@ import pytest
 from tds_clinical import ClinicalDependency, ReportError
 from tds_clinical.dicom.writing.objects import ObjectReference
 from tds_clinical.fhir import FhirOptions, FhirVersion, Signature, build_bundle
+from tds_clinical.fhir._wording import MODEL_NOTICE
 from tds_clinical.findings import Equipment, ResultContext
 from tds_clinical.uids import Uids
-from tds_data.report import RESEARCH_USE_NOTICE
+from tds_data.report import RESEARCH_USE_NOTICE, QualityFlag, Severity
 from tds_data.vocabulary import REGIONS, Region
 
 pytest.importorskip("fhir.resources")
@@ -138,7 +139,8 @@ def test_everything_of_ours_says_that_it_is_research(bundle: Json) -> None:
     assert set(Counter(one["resource"]["resourceType"] for one in bundle["entry"])) == KINDS
     for kind in KINDS - {"ImagingStudy"}:
         for one in resources(bundle, kind):
-            assert RESEARCH_USE_NOTICE in one["text"]["div"]
+            notice = MODEL_NOTICE if kind == "Device" else RESEARCH_USE_NOTICE
+            assert notice in one["text"]["div"]
             assert [label["code"] for label in one["meta"]["security"]] == ["HRESCH"]
     (report,) = resources(bundle, "DiagnosticReport")
     assert report["conclusion"].startswith(RESEARCH_USE_NOTICE)
@@ -148,7 +150,7 @@ def test_everything_of_ours_says_that_it_is_research(bundle: Json) -> None:
 def test_a_phantom_is_labelled_as_test_data(context: ResultContext) -> None:
     report = replace(context.findings.report, phantom=True)
     bundle = build_bundle(replace(context, findings=replace(context.findings, report=report)), ())
-    for kind in KINDS - {"ImagingStudy"}:
+    for kind in KINDS - {"ImagingStudy", "Device"}:
         for one in resources(bundle, kind):
             assert [label["code"] for label in one["meta"]["security"]] == ["HRESCH", "HTEST"]
             assert "Synthetic phantom, not a patient." in one["text"]["div"]
@@ -190,7 +192,7 @@ def test_volumes_of_regions_and_lesions_are_those_of_the_report(context: ResultC
         "code": "mL",
     }
     interval = part["component"][1]
-    assert interval["code"] == {"text": "Prediction interval of the volume (split conformal, 90 %)"}
+    assert interval["code"] == {"text": "Interval of the volume (split conformal, 90 %)"}
     assert interval["valueRange"]["low"]["value"] == pytest.approx(0.8 * volume, rel=1e-5)
     assert interval["valueRange"]["high"]["value"] == pytest.approx(1.25 * volume, rel=1e-5)
 
@@ -224,7 +226,7 @@ def test_an_interval_without_a_method_is_told_without_one(context: ResultContext
     report = replace(context.findings.report, interval_method=None)
     bundle = build_bundle(replace(context, findings=replace(context.findings, report=report)), ())
     whole = observation(bundle, "Volume of the whole tumour, all lesions together")
-    assert whole["component"][1]["code"] == {"text": "Prediction interval of the volume"}
+    assert whole["component"][1]["code"] == {"text": "Interval of the volume"}
 
 
 def test_an_interval_that_ends_before_it_begins_is_refused(context: ResultContext) -> None:
@@ -246,12 +248,21 @@ def test_lesions_hold_their_regions_and_the_tracking_uids_of_dicom(context: Resu
 
 def test_flags_are_notes_of_the_summary_with_their_text_escaped(bundle: Json) -> None:
     summary = observation(bundle, "Measurements of all lesions")
-    flag = "Quality warning, MISSING-SEQUENCE: no FLAIR < was > given"
+    flag = "Quality warning, MISSING-SEQUENCE: no FLAIR < was > given."
     assert {"text": flag} in summary["note"]
     assert "no FLAIR &lt; was &gt; given" in summary["text"]["div"]
     assert summary["component"] == [{"code": {"text": "Number of lesions"}, "valueInteger": 2}]
     (report,) = resources(bundle, "DiagnosticReport")
     assert flag in report["conclusion"]
+
+
+def test_what_was_only_noted_is_no_part_of_the_conclusion(context: ResultContext) -> None:
+    note = QualityFlag(code="SERIES-READ", severity=Severity.INFO, message="series 4 was read as t1ce.")
+    report = replace(context.findings.report, quality=(note,))
+    bundle = build_bundle(replace(context, findings=replace(context.findings, report=report)), ())
+    summary = observation(bundle, "Measurements of all lesions")
+    assert {"text": "Quality info, SERIES-READ: series 4 was read as t1ce."} in summary["note"]
+    assert "SERIES-READ" not in resources(bundle, "DiagnosticReport")[0]["conclusion"]
 
 
 def test_the_conclusion_tells_volumes_with_intervals(context: ResultContext, bundle: Json) -> None:
@@ -260,6 +271,7 @@ def test_the_conclusion_tells_volumes_with_intervals(context: ResultContext, bun
     assert "by glioma 1.2.0 found 2 lesions. Volumes: whole tumour " in report["conclusion"]
     assert f"({low:.2f} to {high:.2f} mL)" in report["conclusion"]
     assert "Lesion 2: whole tumour" in report["conclusion"]
+    assert "Intervals of volumes: split conformal, 90 %." in report["conclusion"]
 
 
 def test_nothing_found_is_told_as_such(empty_context: ResultContext) -> None:
@@ -336,6 +348,13 @@ def test_the_device_is_the_model_with_its_hash(context: ResultContext, bundle: J
     assert {("software", "0.1.0"), ("software", "1.2.0"), ("model", "1.2.0")} <= versions
     other = build_bundle(replace(context, equipment=Equipment(software=("0.2.0",))), ())
     assert resources(other, "Device")[0]["identifier"][0] != device["identifier"][0]
+
+
+def test_the_device_tells_nothing_of_one_patient_or_signer(context: ResultContext, bundle: Json) -> None:
+    report = replace(context.findings.report, phantom=True)
+    phantom = replace(context, findings=replace(context.findings, report=report), uids=Uids.reproducible("other"))
+    signed = build_bundle(phantom, (), options=FhirOptions(signature=SIGNATURE))
+    assert resources(signed, "Device") == resources(bundle, "Device")
 
 
 def test_software_without_a_version_has_that_of_the_model(context: ResultContext) -> None:

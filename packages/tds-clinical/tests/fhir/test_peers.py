@@ -77,6 +77,14 @@ def test_identifiers_on_the_server_are_those_of_the_bundle(medplum: str, bundle:
     assert report["identifier"] == first(bundle, "DiagnosticReport")["identifier"]
 
 
+def test_an_answer_that_got_lost_leaves_nothing_twice(
+    medplum: str, bundle: Json, losing_answers: Callable[[str], str]
+) -> None:
+    result = push_bundle(bundle, losing_answers(medplum), PushOptions(retries=1, backoff_s=0.01))
+    assert (result.created, result.existing) == (0, len(bundle["entry"]))
+    assert count(medplum) == len(bundle["entry"])
+
+
 def test_a_server_that_limits_transactions_takes_a_bundle_in_parts(atomic_medplum: str, bundle: Json) -> None:
     with pytest.raises(PushFailed, match="too many entries"):
         push_bundle(bundle, atomic_medplum, ONCE)

@@ -7,7 +7,8 @@ from typing import Final
 from tds_clinical.errors import ReportError
 from tds_clinical.fhir._datatypes import narrative
 from tds_clinical.fhir._names import URI_SYSTEM, Json, Names, create_once
-from tds_clinical.fhir._parts import Parts
+from tds_clinical.fhir._parts import RESEARCH, Parts
+from tds_clinical.fhir._wording import MODEL_NOTICE
 from tds_clinical.uids import Uids
 from tds_data.report import ModelIdentity
 
@@ -16,6 +17,8 @@ _SHA256: Final = re.compile(r"[0-9a-f]{64}", re.IGNORECASE)
 
 def device_entry(parts: Parts) -> Json:
     """Return the entry of the model, which is made unless the server has this very model and software.
+
+    Results of all patients share it, so nothing in it is of one of them.
 
     Args:
         parts: What is told.
@@ -26,12 +29,13 @@ def device_entry(parts: Parts) -> Json:
     model, equipment = parts.context.findings.report.model, parts.context.equipment
     hashed = hash_uri(model.sha256)
     software = equipment.software or (model.version,)
-    made_of = (equipment.manufacturer, equipment.model_name, *software, model.name, model.version, model.sha256)
+    made_by = (equipment.manufacturer, equipment.model_name, equipment.serial_number, *software)
+    made_of = (*made_by, model.name, model.version, model.sha256, model.architecture, model.licence)
     identifier = Names(Uids.reproducible("device", *made_of)).identifier("device")
     device: Json = {
         "resourceType": "Device",
-        "meta": parts.meta,
-        "text": narrative([_words(model), parts.notice]),
+        "meta": {"security": [dict(RESEARCH)]},
+        "text": narrative([_words(model), MODEL_NOTICE]),
         "identifier": [identifier, {"system": URI_SYSTEM, "value": hashed}],
         "status": "active",
         "manufacturer": equipment.manufacturer,
@@ -47,7 +51,7 @@ def device_entry(parts: Parts) -> Json:
             {"type": {"text": "SHA-256 of the model's manifest"}, "value": model.sha256},
             *({"type": {"text": "software"}, "value": one} for one in software),
         ],
-        "note": [{"text": parts.notice}, {"text": f"Licence of the weights: {model.licence}"}],
+        "note": [{"text": MODEL_NOTICE}, {"text": f"Licence of the weights: {model.licence}"}],
     }
     return create_once(parts.names.full_url("device"), device, identifier)
 

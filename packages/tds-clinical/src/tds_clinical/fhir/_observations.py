@@ -27,7 +27,7 @@ MEASUREMENT_REPORT: Final = Code("126000", "DCM", "Imaging Measurement Report")
 MILLILITRES: Final = "mL"
 MILLIMETRES: Final = "mm"
 
-INTERVAL: Final = "Prediction interval of the volume"
+INTERVAL: Final = "Interval of the volume"
 
 _IMAGING: Final = {
     "system": "http://terminology.hl7.org/CodeSystem/observation-category",

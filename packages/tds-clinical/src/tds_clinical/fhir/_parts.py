@@ -13,7 +13,9 @@ from tds_clinical.fhir.options import FhirOptions
 from tds_clinical.findings import ResultContext
 
 _REASONS: Final = "http://terminology.hl7.org/CodeSystem/v3-ActReason"
-_RESEARCH: Final = {"system": _REASONS, "code": "HRESCH", "display": "healthcare research"}
+RESEARCH: Final = {"system": _REASONS, "code": "HRESCH", "display": "healthcare research"}
+"""The label of what may be used for research only."""
+
 _TEST: Final = {"system": _REASONS, "code": "HTEST", "display": "test health data"}
 
 
@@ -61,7 +63,7 @@ class Parts:
     def meta(self) -> Json:
         """Labels that say in code what the notice says: for research; for a phantom, test data."""
         phantom = self.context.findings.report.phantom
-        return {"security": [dict(_RESEARCH), *([dict(_TEST)] if phantom else [])]}
+        return {"security": [dict(RESEARCH), *([dict(_TEST)] if phantom else [])]}
 
     @property
     def based_on(self) -> Json:

@@ -8,7 +8,7 @@ from tds_clinical.fhir._datatypes import coding, concept, instant, narrative
 from tds_clinical.fhir._names import URI_SYSTEM, Json, create_once, create_once_by_tag, create_or_replace
 from tds_clinical.fhir._observations import Name, result_names
 from tds_clinical.fhir._parts import Parts
-from tds_clinical.fhir._wording import finding_words, flag_words
+from tds_clinical.fhir._wording import finding_words, warning_words
 
 RADIOLOGY: Final = Code("LP29684-5", "LN", "Radiology")
 BRAIN_MRI: Final = Code("24590-2", "LN", "MR Brain")
@@ -30,12 +30,12 @@ def report_entry(parts: Parts) -> Json:
     """
     findings, names, signature = parts.context.findings, parts.names, parts.options.signature
     found = finding_words(findings.report)
-    flags = tuple(flag_words(flag) for flag in findings.report.quality)
+    warnings = warning_words(findings.report)
     identifier = names.identifier(*_REPORT)
     report: Json = {
         "resourceType": "DiagnosticReport",
         "meta": parts.meta,
-        "text": narrative([*found, *flags, parts.notice]),
+        "text": narrative([*found, *warnings, parts.notice]),
         "identifier": [identifier],
         **parts.based_on,
         "status": parts.status,
@@ -46,7 +46,7 @@ def report_entry(parts: Parts) -> Json:
         "issued": instant(parts.issued_at),
         "result": [names.reference(*name) for name in result_names(findings.report)],
         "imagingStudy": [names.reference("study")],
-        "conclusion": " ".join([parts.notice, *found, *flags]),
+        "conclusion": " ".join([parts.notice, *found, *warnings]),
     }
     if signature is not None:
         report["resultsInterpreter"] = [{"reference": signature.practitioner}]

@@ -3,11 +3,14 @@
 from typing import Final
 
 from tds_clinical.fhir.options import FhirOptions
-from tds_data.report import RESEARCH_USE_NOTICE, Interval, Lesion, LesionReport, QualityFlag
+from tds_data.report import RESEARCH_USE_NOTICE, Interval, Lesion, LesionReport, QualityFlag, Severity
 from tds_data.vocabulary import REGION_NAMES, REGIONS, Region
 
 SIGNED_NOTICE: Final = "Research use only. Not a medical device. Signed by the person named as interpreter."
 """The notice of results that somebody has signed."""
+
+MODEL_NOTICE: Final = "Research use only. Not a medical device."
+"""The notice of the model, which is the same whatever it is used on and whoever signs."""
 
 PHANTOM_NOTICE: Final = "Synthetic phantom, not a patient."
 """Stands before everything said of a phantom."""
@@ -36,7 +39,9 @@ def finding_words(report: LesionReport) -> tuple[str, ...]:
     total = f"Automatic segmentation by {model} found {found}."
     volumes = f"Volumes: {volume_words(report)}." if count else ""
     lesions = (f"Lesion {lesion.number}: {volume_words(lesion)}." for lesion in report.lesions)
-    return tuple(sentence for sentence in (total, volumes, *(lesions if count > 1 else ())) if sentence)
+    return tuple(
+        sentence for sentence in (total, volumes, *(lesions if count > 1 else ()), _method(report)) if sentence
+    )
 
 
 def volume_words(found: LesionReport | Lesion) -> str:
@@ -50,12 +55,26 @@ def volume_words(found: LesionReport | Lesion) -> str:
 
 
 def flag_words(flag: QualityFlag) -> str:
-    """Return a finding of the quality gate in words.
+    """Return a finding of the quality gate as a sentence.
 
     Args:
         flag: The finding.
     """
-    return f"Quality {flag.severity.value}, {flag.code}: {flag.message}"
+    return f"Quality {flag.severity.value}, {flag.code}: {flag.message.rstrip('.')}."
+
+
+def warning_words(report: LesionReport) -> tuple[str, ...]:
+    """Return the findings of the quality gate that a reader of the conclusion must know.
+
+    Args:
+        report: What was found.
+    """
+    return tuple(flag_words(flag) for flag in report.quality if flag.severity is not Severity.INFO)
+
+
+def _method(report: LesionReport) -> str:
+    has_intervals = bool(report.lesions) and report.volume_interval_ml is not None
+    return f"Intervals of volumes: {report.interval_method}." if has_intervals and report.interval_method else ""
 
 
 def _one_volume(region: Region, volume_ml: float, interval: Interval | None) -> str:
