@@ -16,6 +16,7 @@ from tds_clinical.dicom.writing import _measurement_groups, _sr_reading
 from tds_clinical.dicom.writing.segmentation import build_segmentation
 from tds_clinical.dicom.writing.structured_report import build_structured_report
 from tds_clinical.errors import ResultsDisagree
+from tds_clinical.fhir import build_bundle
 from tds_clinical.findings import Equipment, ResultContext
 from tds_data.report import RESEARCH_USE_NOTICE
 from tds_data.vocabulary import Label, Region
@@ -89,6 +90,14 @@ def test_the_observer_is_a_device_and_no_person(report: Dataset, context: Result
     again = replace(context, equipment=Equipment(software=("9.9",)))
     (other,) = named(read_back(again), "Device Observer UID")
     assert device.UID != other.UID
+
+
+def test_the_observer_is_the_device_of_the_fhir_bundle(report: Dataset, context: ResultContext) -> None:
+    pytest.importorskip("fhir.resources", reason="the extra tds-clinical[fhir] is not installed")
+    entries = [entry["resource"] for entry in build_bundle(context, ())["entry"]]
+    (device,) = (resource for resource in entries if resource["resourceType"] == "Device")
+    (observer,) = named(report, "Device Observer UID")
+    assert device["identifier"][0]["value"] == f"urn:oid:{observer.UID}"
 
 
 def test_it_says_that_it_is_for_research_only(report: Dataset) -> None:

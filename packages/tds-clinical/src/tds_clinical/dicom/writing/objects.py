@@ -133,14 +133,18 @@ def add_file_meta(dataset: Dataset, syntax: str = ExplicitVRLittleEndian) -> Non
 
 
 def device_uid(context: ResultContext) -> UID:
-    """Return the UID of what made the results: the same for everything that this version of it makes.
+    """Return the UID of what made the results: one for everything that this software makes with this model.
+
+    The FHIR Device is identified by the same number.
 
     Args:
         context: What the object is about.
     """
     made_by, model = context.equipment, context.findings.report.model
     software = made_by.software or (model.version,)
-    return Uids("device").make(made_by.manufacturer, made_by.model_name, made_by.serial_number, *software, model.sha256)
+    parts = (made_by.manufacturer, made_by.model_name, made_by.serial_number, *software)
+    of_model = (model.name, model.version, model.sha256, model.architecture, model.licence)
+    return Uids.reproducible("device", *parts, *of_model).make("fhir", "device")
 
 
 def instance_item(dataset: Dataset) -> Dataset:
