@@ -157,7 +157,7 @@ def test_damaged_files_give_volumes_or_errors_of_ours(
     run(originals, tmp_path, range(first, first + 60), heard)
 
 
-@pytest.mark.parametrize("seed", [1835, 3332, 3665])
+@pytest.mark.parametrize("seed", [1835, 3332, 3665, 3728, 4416, 5580, 6012])
 def test_what_once_failed_is_held_to_it(
     originals: dict[str, list[bytes]], tmp_path: Path, heard: list[str], seed: int
 ) -> None:

@@ -29,6 +29,7 @@ from pydicom.uid import (
 from tds_clinical.dicom import inspect_study, looks_like_dicom, read_series, read_study, scan_folder
 from tds_clinical.dicom._dataset import read_dataset
 from tds_clinical.dicom._files import find_files
+from tds_clinical.dicom._headers import Ignored
 from tds_clinical.errors import DicomReadError, FolderNotReadable, GeometryNotSupported, NoImages
 from tds_clinical.testing import ClassicSeriesOptions, write_classic_series
 from tds_data.volume import Volume
@@ -223,4 +224,4 @@ def test_twenty_thousand_files_of_all_kinds_are_looked_at(volume: Volume, tmp_pa
     scan = scan_folder(tmp_path)
     assert time.process_time() - began < 60
     assert scan.ignored == 19_001
-    assert scan.ignored_kinds["archive"] == 3_800
+    assert scan.ignored_kinds[Ignored.ARCHIVE] == 3_800

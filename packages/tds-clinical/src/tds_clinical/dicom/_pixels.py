@@ -6,6 +6,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
+from pydicom import config
 from pydicom.dataset import FileDataset
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.pixels.utils import pixel_array
@@ -66,7 +67,7 @@ def decode_pixels(path: Path, dataset: FileDataset) -> VoxelArray:
             installed that can decode them.
     """
     try:
-        syntax = UID(text(dataset.file_meta, "TransferSyntaxUID"))
+        syntax = _syntax(dataset)
         _check_claims(path, dataset, compressed=_is_compressed(syntax))
         return _decode(path, dataset, syntax)
     except DicomReadError:
@@ -91,7 +92,7 @@ def why_not_decodable(path: Path, header: FileDataset) -> str:
         path: The file, for the message.
         header: Its header with its file meta information.
     """
-    syntax = UID(text(header.file_meta, "TransferSyntaxUID"))
+    syntax = _syntax(header)
     if not _is_compressed(syntax) or _plugins(syntax):
         return ""
     return str(_without_decoder(path, syntax))
@@ -151,12 +152,17 @@ def _without_decoder(path: Path, syntax: UID) -> DicomReadError:
     return DicomReadError(path, f"nothing that is installed can decode its pixels ({_name(syntax)}); {way_out}")
 
 
+def _syntax(header: FileDataset) -> UID:
+    # What is no UID is simply none that anything is known of; pydicom would warn and repeat it.
+    return UID(text(header.file_meta, "TransferSyntaxUID"), config.IGNORE)
+
+
 def _is_compressed(syntax: UID) -> bool:
     return syntax.is_transfer_syntax and syntax.is_compressed
 
 
 def _undecodable(path: Path, dataset: FileDataset, why: str) -> DicomReadError:
-    syntax = UID(text(dataset.file_meta, "TransferSyntaxUID"))
+    syntax = _syntax(dataset)
     return DicomReadError(path, f"its pixels cannot be decoded ({_name(syntax)}; {why}); export it again")
 
 
