@@ -1,5 +1,6 @@
 """Slices off a regular grid: refused unless resampling was asked for."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -8,9 +9,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from tds_clinical.dicom import SeriesFiles, irregularity, read_series, read_series_headers, read_source
+from tds_clinical.dicom import (
+    DicomSequences,
+    DicomStudy,
+    SeriesFiles,
+    irregularity,
+    read_sequences,
+    read_series,
+    read_series_headers,
+    read_source,
+    read_study,
+    reading_notes,
+)
 from tds_clinical.errors import GeometryNotSupported, IncompleteSeries
 from tds_clinical.testing import ClassicSeriesOptions, write_classic_series
+from tds_data.report import Severity
 from tds_data.volume import Volume
 
 from .geometry import affines, edit
@@ -131,3 +144,15 @@ def test_missing_slices_are_never_made_up(tmp_path: Path, depths: list[float], w
     for resample in (False, True):
         with pytest.raises(IncompleteSeries, match=words):
             read_series(only(tmp_path), resample=resample)
+
+
+@pytest.mark.parametrize("read", [read_sequences, read_study])
+def test_a_study_tells_which_series_were_resampled(
+    tmp_path: Path, read: Callable[..., DicomSequences | DicomStudy]
+) -> None:
+    write_slices(tmp_path, UNEVEN)
+    with pytest.raises(IncompleteSeries):
+        read(tmp_path)
+    (note,) = [note for note in reading_notes(read(tmp_path, resample=True)) if note.code == "RESAMPLED"]
+    assert note.severity is Severity.WARNING
+    assert note.message.startswith("the slices of series 1, read as t1, are unevenly spaced, 2.60 to 3.40 mm apart")

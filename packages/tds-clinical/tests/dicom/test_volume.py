@@ -246,6 +246,8 @@ def test_an_image_without_geometry_is_named(series_files: tuple[Path, ...], tmp_
         ({"SamplesPerPixel": 3}, "only MONOCHROME2"),
         ({"PhotometricInterpretation": "MONOCHROME1"}, "only MONOCHROME2"),
         ({"RescaleSlope": 0}, "rescale slope is 0"),
+        ({"RescaleSlope": "1e30"}, r"rescale slope 1e\+30 and intercept 0 lead beyond single precision"),
+        ({"RescaleIntercept": "-1e39"}, r"intercept -1e\+39 lead beyond"),
     ],
 )
 def test_impossible_headers_are_refused(

@@ -38,6 +38,8 @@ _PIXEL_TAGS: Final = (
 )
 _BYTE: Final = 8
 _FRAMES_AXES: Final = 3
+_LARGEST_STORED: Final = 2.0**32
+_LARGEST: Final = float(np.finfo(np.float32).max)
 
 _Target = tuple[Plane, PixelFormat, VoxelArray]
 
@@ -139,6 +141,12 @@ def _tile(whole: VoxelArray, shape: tuple[int, int], tile: Tile | None) -> Voxel
 
 def _scale(file: SliceFile) -> tuple[float, float]:
     slope, intercept = number(file.header, "RescaleSlope"), number(file.header, "RescaleIntercept")
+    slope, intercept = 1.0 if slope is None else slope, 0.0 if intercept is None else intercept
     if slope == 0.0:
         raise DicomReadError(file.path, "its rescale slope is 0, which erases the image; export it again")
-    return 1.0 if slope is None else slope, 0.0 if intercept is None else intercept
+    if abs(slope) * _LARGEST_STORED + abs(intercept) > _LARGEST:
+        reason = (
+            f"its rescale slope {slope:g} and intercept {intercept:g} lead beyond single precision; export it again"
+        )
+        raise DicomReadError(file.path, reason)
+    return slope, intercept

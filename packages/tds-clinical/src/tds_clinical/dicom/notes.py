@@ -6,6 +6,7 @@ from typing import Final
 from tds_clinical.dicom._pixels import is_lossy
 from tds_clinical.dicom._tags import text
 from tds_clinical.dicom.study import DicomSequences, DicomStudy
+from tds_clinical.dicom.volume import irregularity
 from tds_data.report import QualityFlag, Severity
 
 SERIES_READ: Final = "SERIES-READ"
@@ -13,6 +14,7 @@ SERIES_PASSED_OVER: Final = "SERIES-PASSED-OVER"
 FILES_IGNORED: Final = "FILES-IGNORED"
 FRAME_OF_REFERENCE: Final = "FRAME-OF-REFERENCE"
 LOSSY_COMPRESSION: Final = "LOSSY-COMPRESSION"
+RESAMPLED: Final = "RESAMPLED"
 
 
 def reading_notes(study: DicomStudy | DicomSequences) -> tuple[QualityFlag, ...]:
@@ -42,6 +44,7 @@ def _notes(study: DicomStudy | DicomSequences) -> Iterator[QualityFlag]:
                 "have changed; use the original images"
             )
             yield QualityFlag(code=LOSSY_COMPRESSION, severity=Severity.WARNING, message=message)
+    yield from _resampled(study)
     frames = _frames_of_reference(study)
     if len(frames) > 1:
         message = (
@@ -49,6 +52,17 @@ def _notes(study: DicomStudy | DicomSequences) -> Iterator[QualityFlag]:
             "them is one place in the patient; check that they are registered"
         )
         yield QualityFlag(code=FRAME_OF_REFERENCE, severity=Severity.WARNING, message=message, value=str(len(frames)))
+
+
+def _resampled(study: DicomStudy | DicomSequences) -> Iterator[QualityFlag]:
+    for entry in study.series:
+        reason = "" if entry.modality is None else irregularity(entry.files)
+        if reason:
+            message = (
+                f"the slices of {entry.files.label}, read as {entry.modality}, are {reason}; they were resampled to a "
+                "regular box, which blurs them a little"
+            )
+            yield QualityFlag(code=RESAMPLED, severity=Severity.WARNING, message=message)
 
 
 def _frames_of_reference(study: DicomStudy | DicomSequences) -> set[str]:

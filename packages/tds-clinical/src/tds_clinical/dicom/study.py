@@ -55,7 +55,11 @@ class DicomStudy:
 
 
 def read_study(
-    folder: Path, *, overrides: Mapping[Modality, str] | None = None, progress: Progress | None = None
+    folder: Path,
+    *,
+    overrides: Mapping[Modality, str] | None = None,
+    progress: Progress | None = None,
+    resample: bool = False,
 ) -> DicomStudy:
     """Return the T1, T1ce, T2 and FLAIR sequences of one study.
 
@@ -64,6 +68,8 @@ def read_study(
         overrides: Series number, as `SeriesFiles.name`, or Series Instance UID to read as a sequence, whatever its
             header says.
         progress: Hears how many files have been looked at, and of how many.
+        resample: Whether a tilted or unevenly spaced series is resampled to a box instead of refused, as by
+            `read_series`; `reading_notes` tells of it.
 
     Raises:
         NoImages: If there is no MR image.
@@ -78,13 +84,17 @@ def read_study(
         GeometryNotSupported: If a chosen series cannot become a volume.
         GridMismatch: If the sequences do not share one grid.
     """
-    found = read_sequences(folder, overrides=overrides, progress=progress)
+    found = read_sequences(folder, overrides=overrides, progress=progress, resample=resample)
     case = Case(name=_CASE_NAME, images=_aligned(found.images))
     return DicomStudy(case=case, series=found.series, ignored=found.ignored)
 
 
 def read_sequences(
-    folder: Path, *, overrides: Mapping[Modality, str] | None = None, progress: Progress | None = None
+    folder: Path,
+    *,
+    overrides: Mapping[Modality, str] | None = None,
+    progress: Progress | None = None,
+    resample: bool = False,
 ) -> DicomSequences:
     """Return the T1, T1ce, T2 and FLAIR sequences of one study as they are, for a raw study that is yet to be prepared.
 
@@ -93,6 +103,8 @@ def read_sequences(
         overrides: Series number, as `SeriesFiles.name`, or Series Instance UID to read as a sequence, whatever its
             header says.
         progress: Hears how many files have been looked at, and of how many.
+        resample: Whether a tilted or unevenly spaced series is resampled to a box instead of refused, as by
+            `read_series`; `reading_notes` tells of it.
 
     Raises:
         ClinicalError: As `read_study`.
@@ -106,7 +118,7 @@ def read_sequences(
         raise SequenceNotFound(_nothing_found(picked))
     for entry in picked.series:
         _LOG.info("series number=%s read_as=%s reason=%s", entry.files.name, entry.modality, entry.guess.reason)
-    images = {modality: read_series(series) for modality, series in picked.chosen.items()}
+    images = {modality: read_series(series, resample=resample) for modality, series in picked.chosen.items()}
     return DicomSequences(images=images, series=picked.series, ignored=scan.ignored)
 
 
