@@ -169,11 +169,15 @@ def _measure_region(region: NDArray[np.bool_], passable: NDArray[np.bool_], plac
     basis, from_pixels = place.plane
     bounds = _longest_possible_mm(region, from_pixels)
     best: _Cross | None = None
+    seen: set[bytes] = set()
     for index in np.argsort(-bounds, kind="stable").tolist():
         if best is not None and bounds[index] < best.lengths_mm[0] - _EQUAL_MM:
             break
         for piece in split_pieces(region[index], passable[index]):
-            best = _better(best, piece, index, from_pixels)
+            # Upright shapes look the same on slice after slice.
+            if piece.key not in seen:
+                seen.add(piece.key)
+                best = _better(best, piece, index, from_pixels)
     if best is None:
         message = "a region without voxels has no diameters"
         raise ValueError(message)

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from tds_clinical.errors import ResultsDisagree
+from tds_data.geometry import Box, bounding_box
 from tds_data.report import LesionReport
 from tds_data.volume import Volume
 
@@ -30,14 +31,14 @@ def map_lesions(mask: Volume, report: LesionReport) -> NDArray[np.uint16]:
     Raises:
         ResultsDisagree: If mask and report do not have the same lesions.
     """
-    components, count = ndimage.label(mask.voxels != 0, structure=_TOUCHING)
+    box = bounding_box(mask.voxels != 0) or Box(start=(0, 0, 0), stop=(0, 0, 0))
+    components, count = ndimage.label(mask.voxels[box.slices] != 0, structure=_TOUCHING)
     if count != len(report.lesions):
         message = f"the mask has {count} lesions and the report {len(report.lesions)}; give the mask that it is about"
         raise ResultsDisagree(message)
     numbers = np.zeros(count + 1, np.uint16)
     if count:
-        centres = np.array(ndimage.center_of_mass(components > 0, components, range(1, count + 1)))
-        places = centres @ mask.ras_from_voxel[:3, :3].T + mask.ras_from_voxel[:3, 3]
+        places = (_centres(components, count) + box.start) @ mask.ras_from_voxel[:3, :3].T + mask.ras_from_voxel[:3, 3]
         for lesion in report.lesions:
             distances = np.linalg.norm(places - np.array(lesion.centroid_mm), axis=1)
             nearest = int(distances.argmin())
@@ -48,4 +49,15 @@ def map_lesions(mask: Volume, report: LesionReport) -> NDArray[np.uint16]:
                 )
                 raise ResultsDisagree(message)
             numbers[nearest + 1] = lesion.number
-    return np.asarray(numbers[components])
+    lesions = np.zeros(mask.shape, np.uint16)
+    lesions[box.slices] = numbers[components]
+    return lesions
+
+
+def _centres(components: NDArray[np.integer], count: int) -> NDArray[np.float64]:
+    """Return the centre of mass of each component, voxels, shape (count, 3)."""
+    places = np.argwhere(components)
+    numbers = components[components > 0] - 1
+    sizes = np.bincount(numbers, minlength=count)
+    sums = [np.bincount(numbers, weights=column, minlength=count) for column in places.T]
+    return np.asarray(np.stack(sums, axis=1) / sizes[:, None])

@@ -44,6 +44,11 @@ class Piece:
     body: NDArray[np.bool_]
 
     @property
+    def key(self) -> bytes:
+        """The same for pieces of the same form, wherever they lie."""
+        return b"%d %d " % self.region.shape + self.region.tobytes() + self.body.tobytes()
+
+    @property
     def region_sides(self) -> NDArray[np.float64]:
         """Sides of the outline of what is measured, pixels of the slice, shape (n, 2 ends, 2 axes)."""
         return np.asarray(outline(self.region) + np.array(self.start))
