@@ -227,6 +227,34 @@ def test_warnings_of_the_studies_are_passed_on() -> None:
     assert [(flag.code, flag.subject) for flag in found.quality] == [("NOISY", "time point 1, t1ce")]
 
 
+def test_new_lesions_that_do_not_enhance_are_not_passed_over() -> None:
+    balls = [Ball(at=LEFT, radius=8)]
+    silent = Ball(at=RIGHT, radius=6, label=Label.ED)
+    found = followed(point(balls), point([*balls, silent], SECOND))
+    assert [flag.code for flag in found.quality] == ["NEW-NOT-ENHANCING"]
+    assert "enhancing tumour: 2." in found.quality[0].message
+    assert followed(point([*balls, silent]), point([*balls, silent], SECOND)).quality == ()
+
+
+def test_a_lesion_that_begins_to_enhance_counts_as_new() -> None:
+    silent, lit = Ball(at=RIGHT, radius=9, label=Label.ED), Ball(at=RIGHT, radius=9)
+    target = Ball(at=LEFT, radius=12)
+    found = followed(point([target, silent]), point([target, lit], SECOND))
+    assert [entry.category for entry in found.assessments] == ["PD"] * 3
+    assert "New enhancing lesions since the first time point: 2" in " ".join(found.assessments[0].reasons)
+
+
+def test_targets_that_split_are_summed_and_merged_ones_count_once() -> None:
+    parts = [Ball(at=(-14, 0, 0), radius=8), Ball(at=(14, 0, 0), radius=7)]
+    whole = [Ball(at=(0, 0, 0), radius=9), *parts]
+    split = followed(point(whole), point(parts, SECOND)).assessments[2]
+    assert split.targets == ((1,), (1, 2))
+    assert split.sum_mm[1] == pytest.approx(16 + 14, abs=1.2)
+    merged = followed(point(parts), point(whole, SECOND)).assessments[2]
+    assert merged.targets == ((1, 2), (1,))
+    assert merged.sum_mm == pytest.approx((30, 43), abs=1.5)
+
+
 def test_options_out_of_range_are_refused() -> None:
     with pytest.raises(FollowUpError, match="reach_mm"):
         FollowUpOptions(reach_mm=-1.0)

@@ -19,7 +19,7 @@ from tds_clinical.followup.sizes import LesionSize, find_sizes
 from tds_clinical.followup.tracking import first_names, next_names
 from tds_clinical.measurement import LesionMeasurement, map_lesions, measure_lesions
 from tds_clinical.uids import Uids
-from tds_data.report import Interval, Point
+from tds_data.report import Interval, Point, QualityFlag, Severity
 from tds_data.vocabulary import REGIONS, Region
 
 Returned = Mapping[int, tuple[int, int]]
@@ -89,7 +89,7 @@ def compare(
         ),
         assessments=assess(course, setting, chosen),
         lesion_uids=names,
-        quality=find_quality(points, obstacles),
+        quality=(*find_quality(points, obstacles), *_silent(course, measured)),
     )
 
 
@@ -154,6 +154,19 @@ def _track(
         names.append(carried)
         returned.append(back)
     return tuple(names), tuple(returned)
+
+
+def _silent(course: Course, measured: Sequence[_Measured]) -> tuple[QualityFlag, ...]:
+    """Return a flag for lesions that are new and do not enhance, which no criterion here counts."""
+    known = course.descendants(measured[0].space.numbers)[-1]
+    numbers = [number for number in measured[-1].space.numbers if number not in known | set(course.sizes[-1])]
+    if not numbers:
+        return ()
+    message = (
+        f"New lesions of the latest time point without enhancing tumour: {', '.join(map(str, numbers))}. The criteria "
+        "look at what enhances, so these are in no category."
+    )
+    return (QualityFlag(code="NEW-NOT-ENHANCING", severity=Severity.WARNING, message=message),)
 
 
 def _summary(measured: _Measured) -> TimePointSummary:

@@ -26,8 +26,8 @@ from tds_data.vocabulary import REGION_NAMES, REGIONS
 
 _METHODS: Final = (
     (
-        "A lesion is one connected part of the whole tumour; time points are compared in the space of the latest one, and "
-        "volumes and diameters are measured on each study's own voxels."
+        "A lesion is one connected part of the whole tumour; time points are compared in the space of the latest one, "
+        "and volumes and diameters are measured on each study's own voxels."
     ),
     (
         "Diameters: the longest line on one slice nearest to axial, and the longest at right angles to it on the same "
