@@ -5,7 +5,6 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
-from pydicom.pixels.utils import iter_pixels
 
 from tds_clinical.codes import LABEL_CODES
 from tds_clinical.dicom.writing._agreement import agree, agree_identifier, agree_number
@@ -61,8 +60,9 @@ def _stored_sums(segmentation: Dataset) -> Sums:
     spacing = np.array(shared.PixelMeasuresSequence[0].PixelSpacing, float)
     steps = np.stack([cosines[1] * spacing[0], cosines[0] * spacing[1]])  # from row to row, from column to column
     sums: Sums = {}
-    frames = zip(iter_pixels(segmentation), segmentation.PerFrameFunctionalGroupsSequence, strict=True)
-    for pixels, groups in frames:
+    # All frames at once: pydicom's iter_pixels fails on frames of one bit whose size leaves 7 voxels over a byte.
+    stored = segmentation.pixel_array.reshape(-1, segmentation.Rows, segmentation.Columns)
+    for pixels, groups in zip(stored, segmentation.PerFrameFunctionalGroupsSequence, strict=True):
         corner = np.array(groups.PlanePositionSequence[0].ImagePositionPatient, float)
         rows, columns = np.nonzero(pixels)
         numbers = pixels[rows, columns]
