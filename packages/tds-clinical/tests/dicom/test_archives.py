@@ -13,8 +13,10 @@ import pytest
 
 from tds_clinical.dicom import inspect_study, is_archive, looks_like_dicom, read_series, read_study, scan_folder
 from tds_clinical.dicom._archives import ArchiveLimits, archived_files, unpack
-from tds_clinical.errors import ArchiveNotReadable, NoImages
+from tds_clinical.errors import ArchiveNotReadable, ClinicalError, NoImages
+from tds_clinical.testing import ClassicSeriesOptions, write_classic_series
 from tds_data.case import Case
+from tds_data.volume import Volume
 
 Fill = Callable[[zipfile.ZipFile], object]
 
@@ -267,3 +269,49 @@ def test_what_is_no_file_or_cannot_be_opened_is_no_archive(tmp_path: Path, monke
 
     monkeypatch.setattr(Path, "open", refuse)
     assert not is_archive(path)
+
+
+def hold_archives_to_it(folder: Path, temporary: Path, seeds: range) -> None:
+    """Damage archives and see that each is read or refused, and that nothing lies anywhere afterwards."""
+    target = folder / "study.zip"
+    content = target.read_bytes()
+    directory = content.index(b"PK\x01\x02")
+    for seed in seeds:
+        rng = np.random.default_rng(seed)
+        damaged = bytearray(content)
+        # Most of the damage goes to the directory, where names, sizes and places are.
+        for place in rng.integers(directory if seed % 3 else 0, len(content), int(rng.integers(1, 12))):
+            damaged[int(place)] = int(rng.integers(256))
+        target.write_bytes(damaged if seed % 5 else damaged[: int(rng.integers(len(damaged)))])
+        before = everything_below(folder)
+        said = ""
+        try:
+            assert scan_folder(target, pass_over_damage=True).series
+            assert looks_like_dicom(target)
+        except ClinicalError as error:
+            said = f"{error} {error!r}"
+        except BaseException as error:
+            error.add_note(f"seed {seed}")
+            raise
+        assert "PHANTOM" not in said
+        assert everything_below(folder) == before
+    gc.collect()
+    assert everything_below(temporary) == []
+
+
+@pytest.fixture
+def small_archive(tmp_path: Path, volume: Volume) -> Path:
+    write_classic_series(volume, tmp_path / "s", ClassicSeriesOptions())
+    folder = tmp_path / "archive"
+    folder.mkdir()
+    pack(tmp_path / "s", folder / "study.zip")
+    return folder
+
+
+def test_damaged_archives_are_read_or_refused(small_archive: Path, temporary: Path) -> None:
+    hold_archives_to_it(small_archive, temporary, range(150))
+
+
+@pytest.mark.exhaustive
+def test_three_thousand_damaged_archives_are_read_or_refused(small_archive: Path, temporary: Path) -> None:
+    hold_archives_to_it(small_archive, temporary, range(1000, 4000))

@@ -10,6 +10,7 @@ import pydicom
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
+from pydicom.data import get_testdata_file
 from pydicom.dataset import FileDataset
 from pydicom.encaps import encapsulate
 from pydicom.pixels.decoders.base import get_decoder
@@ -148,6 +149,22 @@ def test_each_decoder_gives_the_same(
     np.testing.assert_array_equal(voxels_of(folder), smooth.voxels)
 
 
+@pytest.mark.parametrize(
+    ("name", "syntax"),
+    [
+        ("MR_small_RLE.dcm", RLELossless),
+        ("MR_small_jp2klossless.dcm", JPEG2000Lossless),
+        ("MR_small_jpeg_ls_lossless.dcm", JPEGLSLossless),
+    ],
+)
+def test_samples_of_pydicom_equal_their_uncompressed_original(name: str, syntax: UID) -> None:
+    needs_decoder(syntax)
+    paths = [Path(str(get_testdata_file(each, download=False))) for each in ("MR_small.dcm", name)]
+    original, decoded = (decode_pixels(path, read_dataset(path, pixels=True)) for path in paths)
+    assert read_dataset(paths[1]).file_meta.TransferSyntaxUID == syntax
+    np.testing.assert_array_equal(decoded, original)
+
+
 def test_lossy_jpeg_2000_is_read_and_noted(smooth: Volume, tmp_path: Path) -> None:
     folder = compressed(smooth, tmp_path / "s", by_pydicom(JPEG2000, j2k_psnr=[70]), LossyImageCompression="01")
     assert np.abs(voxels_of(folder) - np.asarray(smooth.voxels, np.int64)).max() <= 20
@@ -240,6 +257,16 @@ def test_an_unknown_transfer_syntax_is_not_repeated(smooth: Volume, tmp_path: Pa
     with pytest.raises(DicomReadError, match="an unknown transfer syntax") as raised:
         decode_pixels(path, dataset)
     assert "4711" not in str(raised.value)
+
+
+@pytest.mark.parametrize("claims", [{"Rows": 60000, "Columns": 60000}, {"NumberOfFrames": 10**9}, {"Columns": 0}])
+def test_absurd_sizes_are_refused_before_decoding(smooth: Volume, tmp_path: Path, claims: dict[str, int]) -> None:
+    path = min(compressed(smooth, tmp_path / "s", by_pydicom(RLELossless)).iterdir())
+    dataset = read_dataset(path, pixels=True)
+    for keyword, value in claims.items():
+        setattr(dataset, keyword, value)
+    with pytest.raises(DicomReadError, match=r"its header claims \d+ bytes of pixels, \d+ are stored"):
+        decode_pixels(path, dataset)
 
 
 def test_a_header_without_a_size_is_said_to_have_none(smooth: Volume, tmp_path: Path) -> None:

@@ -218,3 +218,15 @@ def test_a_coded_agent_counts() -> None:
     header.SeriesDescription = "AX T1"
     header.ContrastBolusAgentSequence = Sequence([agent])
     assert identify_sequence(header).modality is T1CE
+
+
+def test_a_damaged_sequence_tells_nothing() -> None:
+    class Damaged(Dataset):
+        def get(self, key: Any, default: Any = None) -> Any:
+            if key == "ContrastBolusAgentSequence":
+                raise ValueError
+            return super().get(key, default)
+
+    header = Damaged()
+    header.SeriesDescription = "AX T1"
+    assert identify_sequence(header).modality is T1
