@@ -1,4 +1,6 @@
+import os
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,10 +13,12 @@ from tds_clinical.followup.alignment import align
 from tds_clinical.followup.options import Alignment
 from tds_clinical.testing.mask_report import report_mask
 from tds_clinical.uids import Uids
+from tds_data.discover import discover
 from tds_data.errors import MissingDependency
 from tds_data.phantom import PhantomConfig, make_phantom
-from tds_data.raw.resampling import resample_to
-from tds_data.vocabulary import Modality
+from tds_data.raw.resampling import resample_labels, resample_to
+from tds_data.study_files import load_case
+from tds_data.vocabulary import Modality, Region
 from tds_data.volume import Volume
 
 from .points import FIRST, SECOND, Ball, paint, point
@@ -121,3 +125,39 @@ def test_headers_are_trusted_when_asked_to() -> None:
     first, second = align([flat, flat], Alignment.HEADERS)
     assert (first.summary.method, second.summary.method) == ("headers", "reference")
     assert np.array_equal(first.latest_from_point, np.eye(4))
+
+
+@pytest.mark.real_data
+@pytest.mark.slow
+def test_a_real_patient_who_moved_has_the_same_lesions(move: NDArray[np.float64]) -> None:
+    pytest.importorskip("SimpleITK")
+    data = os.environ.get("TDS_REAL_DATA")
+    folder = Path(data or ".") / "brats" / "BraTS2021_00003"
+    if not data or not folder.is_dir():
+        pytest.skip("real patients are absent: set TDS_REAL_DATA to their folder")
+    case = load_case(discover(folder))
+    assert case.reference is not None
+    here, mask = case.images[Modality.T1CE], case.reference
+    affine = np.diag([1.0, -1.0, 1.2, 1.0])
+    affine[:3, 3] = (here.ras_from_voxel @ [*((np.array(here.shape) - 1) / 2), 1.0])[:3]
+    affine[:3, 3] -= affine[:3, :3] @ (np.array([219, 229, 149]) / 2)
+    grid = Volume(np.zeros((220, 230, 150), np.uint8), affine)
+    moved_mask = resample_labels(mask, grid, move)
+    points = [
+        TimePoint(
+            label="before",
+            when=FIRST,
+            image=resample_to(here, grid, move),
+            mask=moved_mask,
+            report=report_mask(moved_mask, phantom=False),
+        ),
+        TimePoint(label="after", when=SECOND, image=here, mask=mask, report=report_mask(mask, phantom=False)),
+    ]
+    found = compare(points, uids=Uids("tests"))
+    large = [change for change in found.changes[0] if max(change.volume_ml[Region.WT]) > 0.05]
+    assert {change.kind for change in large} == {ChangeKind.MATCHED}
+    assert not any(change.is_certain for change in large)
+    summary = found.points[0].alignment
+    assert summary is not None
+    assert summary.turn_deg == pytest.approx(10.2, abs=0.3)
+    assert "PD" not in {entry.category for entry in found.assessments}
