@@ -60,7 +60,7 @@ def _stored_sums(segmentation: Dataset) -> Sums:
     spacing = np.array(shared.PixelMeasuresSequence[0].PixelSpacing, float)
     steps = np.stack([cosines[1] * spacing[0], cosines[0] * spacing[1]])  # from row to row, from column to column
     sums: Sums = {}
-    # All frames at once: pydicom's iter_pixels fails on frames of one bit whose size leaves 7 voxels over a byte.
+    # All frames at once: pydicom's iter_pixels fails on some frames of one bit that do not end with a byte.
     stored = segmentation.pixel_array.reshape(-1, segmentation.Rows, segmentation.Columns)
     for pixels, groups in zip(stored, segmentation.PerFrameFunctionalGroupsSequence, strict=True):
         corner = np.array(groups.PlanePositionSequence[0].ImagePositionPatient, float)
