@@ -110,12 +110,17 @@ def _read_parsed(targets: Sequence[_Target]) -> Iterator[VoxelArray]:
         place = PixelPlace(offset=0, length=len(content), is_little_endian=syntax != ExplicitVRBigEndian)
         yield from _read_stream(BytesIO(content), place, targets)
         return
-    decoded = decode_pixels(path, dataset)
+    frames = int(number(dataset, "NumberOfFrames") or 1)
+    one_by_one = len(targets) < frames and targets[0][0].file.frame is not None
+    decoded = None if one_by_one else decode_pixels(path, dataset)
     for plane, _, _ in targets:
         file = plane.file
         shape = plane.shape if file.tile is None else file.tile.image_shape
-        within = file.frame is not None and decoded.ndim == _FRAMES_AXES and file.frame <= len(decoded)
-        picture = decoded[(file.frame or 1) - 1] if within else decoded
+        if decoded is None:
+            picture = decode_pixels(path, dataset, frame=file.frame)
+        else:
+            within = file.frame is not None and decoded.ndim == _FRAMES_AXES and file.frame <= len(decoded)
+            picture = decoded[(file.frame or 1) - 1] if within else decoded
         if picture.shape != shape:
             reason = f"its pixels have shape {picture.shape}, its header says {shape}; export it again"
             raise DicomReadError(path, reason)

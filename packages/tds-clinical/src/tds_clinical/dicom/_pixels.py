@@ -55,12 +55,13 @@ _BITS: Final = 8
 _PANIC: Final = "PanicException"
 
 
-def decode_pixels(path: Path, dataset: FileDataset) -> VoxelArray:
+def decode_pixels(path: Path, dataset: FileDataset, *, frame: int | None = None) -> VoxelArray:
     """Return the stored pixels of a dataset, shape (rows, columns) or (frames, rows, columns), without rescaling.
 
     Args:
         path: The file, for messages.
         dataset: What `read_dataset` returned, with its pixels.
+        frame: Number of the only frame to decode, counted from 1; all by default.
 
     Raises:
         DicomReadError: If there are fewer pixels than the header says, more than the file can hold, or nothing is
@@ -69,7 +70,7 @@ def decode_pixels(path: Path, dataset: FileDataset) -> VoxelArray:
     try:
         syntax = _syntax(dataset)
         _check_claims(path, dataset, compressed=_is_compressed(syntax))
-        return _decode(path, dataset, syntax)
+        return _decode(path, dataset, syntax, frame)
     except DicomReadError:
         raise
     except Exception as error:  # each decoder has errors of its own
@@ -121,13 +122,14 @@ def _check_claims(path: Path, dataset: FileDataset, *, compressed: bool) -> None
         raise DicomReadError(path, reason)
 
 
-def _decode(path: Path, dataset: FileDataset, syntax: UID) -> VoxelArray:
+def _decode(path: Path, dataset: FileDataset, syntax: UID, frame: int | None) -> VoxelArray:
     if not _is_compressed(syntax):
         return dataset.pixel_array
+    index = None if frame is None else frame - 1
     failures = []
     for plugin in _plugins(syntax):
         try:
-            return pixel_array(dataset, decoding_plugin=plugin)
+            return pixel_array(dataset, index=index, decoding_plugin=plugin)
         except Exception as error:  # noqa: BLE001  # each plug-in has errors of its own; the next may do better
             failures.append(f"{plugin}: {type(error).__name__}")
         except BaseException as error:
