@@ -171,9 +171,12 @@ def is_held(server: Any, path: Path) -> bool:
     return held == sent and held.file_meta.TransferSyntaxUID == sent.file_meta.TransferSyntaxUID
 
 
-def test_orthanc_takes_all_objects_from_pynetdicom_and_holds_them_as_they_are(filed: Path, orthanc: Any) -> None:
+@pytest.mark.parametrize("folder", ["filed", "filed_empty", "filed_label_map"])
+def test_orthanc_takes_all_objects_from_pynetdicom_and_holds_them_as_they_are(
+    folder: str, orthanc: Any, request: pytest.FixtureRequest
+) -> None:
     orthanc.clear()
-    paths = sorted(filed.iterdir())
+    paths = sorted(request.getfixturevalue(folder).iterdir())
     datasets = [pydicom.dcmread(path) for path in paths]
     entity = AE(ae_title="TESTER")
     for dataset in datasets:
@@ -181,7 +184,7 @@ def test_orthanc_takes_all_objects_from_pynetdicom_and_holds_them_as_they_are(fi
     association = entity.associate("127.0.0.1", orthanc.dicom_port, ae_title=orthanc.title)
     assert association.is_established
     try:
-        assert [int(association.send_c_store(dataset).Status) for dataset in datasets] == [0] * len(NAMES)
+        assert [int(association.send_c_store(dataset).Status) for dataset in datasets] == [0] * len(paths)
     finally:
         association.release()
     assert all(is_held(orthanc, path) for path in paths)

@@ -221,6 +221,11 @@ def set_reference(keyword: str, value: object) -> Change:
     return lambda dataset: setattr(item(dataset, "121191").ReferencedSOPSequence[0], keyword, value)
 
 
+def set_sources(dataset: Dataset) -> None:
+    region = next(i for i in item(dataset, "125007", 6).ContentSequence if i.ValueType == "IMAGE")
+    region.ReferencedSOPSequence[0].ReferencedSegmentNumber = [1, 2]
+
+
 def set_tracking_uid(dataset: Dataset) -> None:
     item(dataset, "112040").UID = OTHER_UID
 
@@ -260,9 +265,10 @@ def mirror_line(dataset: Dataset) -> None:
         (set_number("371885007", "FloatingPointValue", 9.0), "lesion-1/ET, volume, lower end of its interval"),
         (drop_intervals, "lesion-1/ET, volume, lower end of its interval: the object says None"),
         (set_unit, "lesion-1/NCR, volume, unit: the object says 'mm3'"),
-        (set_reference("ReferencedSegmentNumber", 2), "lesion-1/NCR, referenced segment"),
+        (set_reference("ReferencedSegmentNumber", 2), "lesion-1/NCR, referenced segments"),
         (set_reference("ReferencedSOPInstanceUID", OTHER_UID), "sr.dcm: it refers to an object that is neither"),
         (set_reference("ReferencedSOPClassUID", "1.2.840.10008.5.1.4.1.1.4"), "sr.dcm: it refers to an object"),
+        (set_sources, "lesion-1/WT, referenced segments"),
         (set_tracking_uid, "lesion-1/NCR, tracking UID"),
         (set_finding, "lesion-1/NCR, finding"),
         (set_template, "lesion-1/NCR, template: the object says '1501', the results say '1411'"),
@@ -293,7 +299,7 @@ def test_a_report_that_refers_to_the_segment_of_an_image_is_found(
             found.ReferencedSOPSequence[0].ReferencedSOPClassUID = header.SOPClassUID
             found.ReferencedSOPSequence[0].ReferencedSOPInstanceUID = header.SOPInstanceUID
 
-    refuse(context, changed(objects, "sr.dcm", change), "lesion-1/NCR, referenced segment")
+    refuse(context, changed(objects, "sr.dcm", change), "lesion-1/NCR, referenced segments")
 
 
 # Structure set

@@ -124,8 +124,8 @@ def test_no_text_tells_whose_it_is(report: Dataset) -> None:
 def test_each_segment_has_a_group_that_refers_to_it(report: Dataset, context: ResultContext) -> None:
     groups = {group.tracking_id: group for group in _sr_reading.read_groups(report) if group.template == "1411"}
     segmentation = build_segmentation(context)
-    assert {name: group.segment for name, group in groups.items()} == {
-        segment.tracking_id: (segmentation.SOPInstanceUID, segment.number) for segment in context.findings.segments
+    assert {name: group.segments for name, group in groups.items()} == {
+        segment.tracking_id: (segmentation.SOPInstanceUID, (segment.number,)) for segment in context.findings.segments
     }
     assert {name: group.tracking_uid for name, group in groups.items()} == {
         segment.tracking_id: segment.tracking_uid for segment in context.findings.segments
@@ -142,6 +142,18 @@ def test_nested_regions_have_groups_of_their_own(report: Dataset) -> None:
     groups = [group.tracking_id for group in _sr_reading.read_groups(report) if group.template == "1501"]
     lesions = [f"lesion-{n}/{region}" for n in (1, 2, 3) for region in ("WT", "TC")]
     assert groups == [*lesions, "all-lesions/WT", "all-lesions/TC", "all-lesions/ET"]
+
+
+def test_regions_name_the_segments_that_they_are_made_of(report: Dataset) -> None:
+    groups = {group.tracking_id: group for group in _sr_reading.read_groups(report)}
+    segments = {
+        name: group.segments[1] for name, group in groups.items() if group.segments and group.template == "1501"
+    }
+    assert segments["lesion-1/WT"] == (1, 2, 3)
+    assert segments["lesion-1/TC"] == (1, 3)
+    assert segments["lesion-3/TC"] == (6,)
+    assert segments["all-lesions/WT"] == (1, 2, 3, 4, 5, 6)
+    assert segments["all-lesions/ET"] == (3, 5, 6)
 
 
 def test_diameters_lie_where_they_were_measured_in_lps(report: Dataset, context: ResultContext) -> None:

@@ -9,7 +9,7 @@ from pydicom.dataset import Dataset
 
 from tds_clinical.codes import LABEL_CODES, LONG_AXIS, REGION_CODES, SHORT_AXIS, UNIT_CODES, VOLUME
 from tds_clinical.dicom.writing._agreement import agree, agree_identifier, agree_number
-from tds_clinical.dicom.writing._measurement_groups import NESTED, is_inside, total_uid
+from tds_clinical.dicom.writing._measurement_groups import NESTED, is_inside, segments_of, total_uid
 from tds_clinical.dicom.writing._sr_reading import ReadGroup, ReadNumber, read_groups
 from tds_clinical.findings import ResultContext
 from tds_clinical.measurement import Diameters
@@ -29,7 +29,7 @@ class _Expected:
     volume_ml: float
     interval: Interval | None = None
     diameters: Diameters | None = None
-    segment: int | None = None
+    segments: tuple[int, ...] = ()
 
 
 def check_structured_report(context: ResultContext, report: Dataset, segmentation: Dataset | None) -> None:
@@ -49,9 +49,10 @@ def check_structured_report(context: ResultContext, report: Dataset, segmentatio
     for tracking_id, wanted in expected.items():
         group = written[tracking_id]
         _check_group(group, wanted)
-        if wanted.segment is not None:
-            uid = None if segmentation is None else str(segmentation.SOPInstanceUID)
-            agree_identifier(f"{tracking_id}, referenced segment", group.segment, (uid, wanted.segment))
+        uid = None if segmentation is None else str(segmentation.SOPInstanceUID)
+        agree_identifier(
+            f"{tracking_id}, referenced segments", group.segments, (uid, wanted.segments) if wanted.segments else None
+        )
 
 
 def _expected(context: ResultContext) -> Iterator[_Expected]:
@@ -70,7 +71,7 @@ def _expected(context: ResultContext) -> Iterator[_Expected]:
             volume_ml=segment.volume_ml,
             interval=(intervals or {}).get(Region.ET),
             diameters=diameters[segment.lesion].get(Region.ET) if is_region else None,
-            segment=segment.number,
+            segments=(segment.number,),
         )
     for lesion in report.lesions:
         for region in NESTED:
@@ -83,6 +84,7 @@ def _expected(context: ResultContext) -> Iterator[_Expected]:
                     volume_ml=lesion.volume_ml[region],
                     interval=(lesion.volume_interval_ml or {}).get(region),
                     diameters=diameters[lesion.number].get(region),
+                    segments=tuple(segments_of(context, region, lesion.number)),
                 )
     for region in REGIONS:
         yield _Expected(
@@ -92,6 +94,7 @@ def _expected(context: ResultContext) -> Iterator[_Expected]:
             finding=REGION_CODES[region].value,
             volume_ml=report.volume_ml[region],
             interval=(report.volume_interval_ml or {}).get(region),
+            segments=tuple(segments_of(context, region)),
         )
 
 

@@ -14,6 +14,7 @@ from highdicom.sr import (
     CoordinatesForMeasurement3D,
     FindingSite,
     GraphicTypeValues3D,
+    ImageContentItem,
     Measurement,
     MeasurementsAndQualitativeEvaluations,
     ReferencedSegment,
@@ -42,7 +43,7 @@ from tds_clinical.dicom.writing._sr_items import concept, number, shorten
 from tds_clinical.findings import ResultContext, Segment
 from tds_clinical.measurement import Diameters
 from tds_data.report import Interval, Lesion, ModelIdentity, Point
-from tds_data.vocabulary import REGIONS, Label, Region
+from tds_data.vocabulary import REGION_LABELS, REGIONS, Label, Region
 
 Group = MeasurementsAndQualitativeEvaluations | VolumetricROIMeasurementsAndQualitativeEvaluations
 """One measurement group as highdicom makes it."""
@@ -65,40 +66,59 @@ def segment_groups(context: ResultContext, segmentation: Dataset) -> list[Group]
     return [_segment_group(context, segmentation, segment) for segment in context.findings.segments]
 
 
-def region_groups(context: ResultContext) -> list[Group]:
+def region_groups(context: ResultContext, segmentation: Dataset) -> list[Group]:
     """Return a group for each nested region of each lesion that has it.
 
     Args:
         context: What the report is about.
+        segmentation: The object whose segments make up the regions.
     """
     return [
-        _region_group(context, lesion, region)
+        _region_group(context, segmentation, lesion, region)
         for lesion in context.findings.report.lesions
         for region in NESTED
         if lesion.volume_ml.get(region, 0.0) > 0
     ]
 
 
-def total_groups(context: ResultContext) -> list[Group]:
+def total_groups(context: ResultContext, segmentation: Dataset | None) -> list[Group]:
     """Return a group for each region of all lesions together; zero millilitres if there are none.
 
     Args:
         context: What the report is about.
+        segmentation: The object whose segments make up the regions; `None` if there is none.
     """
     report = context.findings.report
     groups: list[Group] = []
     for region in REGIONS:
         interval = (report.volume_interval_ml or {}).get(region)
-        groups.append(
-            MeasurementsAndQualitativeEvaluations(
-                tracking_identifier=TrackingIdentifier(
-                    uid=total_uid(context, region), identifier=f"all-lesions/{region.upper()}"
-                ),
-                measurements=[_volume(report.volume_ml[region], interval, derivation=TOTAL)],
-                **_described(REGION_CODES[region], report.model),
-            )
+        group = MeasurementsAndQualitativeEvaluations(
+            tracking_identifier=TrackingIdentifier(
+                uid=total_uid(context, region), identifier=f"all-lesions/{region.upper()}"
+            ),
+            measurements=[_volume(report.volume_ml[region], interval, derivation=TOTAL)],
+            **_described(REGION_CODES[region], report.model),
         )
+        numbers = segments_of(context, region)
+        if segmentation is not None and numbers:
+            group[0].ContentSequence.append(_source(segmentation, numbers))
+        groups.append(group)
     return groups
+
+
+def segments_of(context: ResultContext, region: Region, lesion: int | None = None) -> list[int]:
+    """Return the numbers of the segments that make up a region.
+
+    Args:
+        context: What the report is about.
+        region: The region.
+        lesion: Number of the lesion; `None` for all lesions.
+    """
+    return [
+        segment.number
+        for segment in context.findings.segments
+        if segment.label in REGION_LABELS[region] and lesion in {None, segment.lesion}
+    ]
 
 
 def total_uid(context: ResultContext, region: Region) -> str:
@@ -140,11 +160,11 @@ def _segment_group(context: ResultContext, segmentation: Dataset, segment: Segme
     )
 
 
-def _region_group(context: ResultContext, lesion: Lesion, region: Region) -> Group:
+def _region_group(context: ResultContext, segmentation: Dataset, lesion: Lesion, region: Region) -> Group:
     findings = context.findings
     interval = (lesion.volume_interval_ml or {}).get(region)
     diameters = _diameters(context, lesion.number, region)
-    return MeasurementsAndQualitativeEvaluations(
+    group = MeasurementsAndQualitativeEvaluations(
         tracking_identifier=TrackingIdentifier(
             uid=findings.region_uid(lesion.number, region, context.uids),
             identifier=f"lesion-{lesion.number}/{region.upper()}",
@@ -154,6 +174,18 @@ def _region_group(context: ResultContext, lesion: Lesion, region: Region) -> Gro
             *_axes(diameters, frame_of_reference=context.source.frame_of_reference_uid),
         ],
         **_described(REGION_CODES[region], findings.report.model),
+    )
+    group[0].ContentSequence.append(_source(segmentation, segments_of(context, region, lesion.number)))
+    return group
+
+
+def _source(segmentation: Dataset, numbers: list[int]) -> ImageContentItem:
+    return ImageContentItem(
+        name=concept(_SOURCE_OF_MEASUREMENT),
+        referenced_sop_class_uid=segmentation.SOPClassUID,
+        referenced_sop_instance_uid=segmentation.SOPInstanceUID,
+        referenced_segment_numbers=numbers,
+        relationship_type=RelationshipTypeValues.CONTAINS,
     )
 
 

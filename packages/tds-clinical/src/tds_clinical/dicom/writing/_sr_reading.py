@@ -47,7 +47,7 @@ class ReadGroup:
         tracking_uid: Tracking Unique Identifier.
         finding: Code Value of the finding.
         numbers: The measurements, by Code Value of their names.
-        segment: SOP Instance UID and number of the segment that it is about; `None` if it is about none.
+        segments: SOP Instance UID and numbers of the segments that it is about; `None` if it is about none.
     """
 
     template: str
@@ -55,7 +55,7 @@ class ReadGroup:
     tracking_uid: str
     finding: str
     numbers: Mapping[str, ReadNumber]
-    segment: tuple[str, int] | None
+    segments: tuple[str, tuple[int, ...]] | None
 
 
 def read_groups(document: Dataset) -> tuple[ReadGroup, ...]:
@@ -80,8 +80,14 @@ def _group(group: Dataset) -> ReadGroup:
         tracking_uid=str(next(_named(group, _TRACKING_UID)).UID),
         finding=str(next(_named(group, _FINDING)).ConceptCodeSequence[0].CodeValue),
         numbers=numbers,
-        segment=next(((str(i.ReferencedSOPInstanceUID), int(i.ReferencedSegmentNumber)) for i in images), None),
+        segments=next(map(_segments, images), None),
     )
+
+
+def _segments(image: Dataset) -> tuple[str, tuple[int, ...]]:
+    numbers = image.ReferencedSegmentNumber
+    several = (numbers,) if isinstance(numbers, int) else tuple(numbers)
+    return str(image.ReferencedSOPInstanceUID), several
 
 
 def _number(item: Dataset) -> ReadNumber:

@@ -25,7 +25,7 @@ from pydicom.uid import Comprehensive3DSRStorage
 
 from tds_clinical.codes import ABSENT, IMAGING_MEASUREMENT_REPORT, MR_BRAIN, REGION_CODES, Code
 from tds_clinical.dicom.writing._image_library import image_library
-from tds_clinical.dicom.writing._measurement_groups import is_inside, region_groups, segment_groups, total_groups
+from tds_clinical.dicom.writing._measurement_groups import Group, is_inside, region_groups, segment_groups, total_groups
 from tds_clinical.dicom.writing._sr_items import comment, concept, container, evaluation
 from tds_clinical.dicom.writing.objects import (
     add_equipment,
@@ -88,8 +88,8 @@ def _root(context: ResultContext, segmentation: Dataset | None) -> ContainerCont
         )
         raise ResultsDisagree(message)
     root = ContainerContentItem(name=concept(IMAGING_MEASUREMENT_REPORT), template_id="1500")
-    groups = [] if segmentation is None else segment_groups(context, segmentation)
-    groups += [*region_groups(context), *total_groups(context)]
+    groups = [] if segmentation is None else _lesion_groups(context, segmentation)
+    groups += total_groups(context, segmentation)
     procedure = CodeContentItem(
         name=concept(_PROCEDURE_REPORTED),
         value=concept(MR_BRAIN),
@@ -106,6 +106,10 @@ def _root(context: ResultContext, segmentation: Dataset | None) -> ContainerCont
         ]
     )
     return root
+
+
+def _lesion_groups(context: ResultContext, segmentation: Dataset) -> list[Group]:
+    return [*segment_groups(context, segmentation), *region_groups(context, segmentation)]
 
 
 def _observer(context: ResultContext) -> ObservationContext:
