@@ -105,9 +105,9 @@ def test_documents_of_one_report_draw_each_picture_once(
     drawn: list[tuple[object, ...]] = []
     strip = album.strip
 
-    def counted(scene: object, modality: object, stop: object, *, style: object, marks: object) -> object:
-        drawn.append((modality, id(stop), style))
-        return strip(scene, modality, stop, style=style, marks=marks)  # type: ignore[arg-type]  # passed through
+    def counted(greys: object, stop: object, *, style: object, marks: object) -> object:
+        drawn.append((id(greys), id(stop), style))
+        return strip(greys, stop, style=style, marks=marks)  # type: ignore[arg-type]  # passed through
 
     monkeypatch.setattr(album, "strip", counted)
     prepared = prepare_report(case, mask, report)

@@ -10,7 +10,8 @@ from PIL import Image
 from tds_clinical.reports.language import Words
 from tds_clinical.reports.paint import PaintStyle
 from tds_clinical.reports.scene import Scene, Stop, stops
-from tds_clinical.reports.strips import draw_marks, strip
+from tds_clinical.reports.slices import Pixels
+from tds_clinical.reports.strips import draw_marks, grey_tiles, strip
 from tds_data.report import Lesion
 from tds_data.vocabulary import Modality
 
@@ -54,6 +55,7 @@ class Album:
             self.stops += stops(scene, small, size_px=_SMALL_PX, styles=_STYLES)
         self._words = words
         self._marks: dict[int, Image.Image] = {}
+        self._greys: dict[tuple[int, Modality], tuple[Pixels, ...]] = {}
         self._images: dict[Shot, Image.Image] = {}
         self._jpegs: dict[Shot, bytes] = {}
 
@@ -70,8 +72,10 @@ class Album:
             stop = self.stops[shot.stop]
             if shot.stop not in self._marks:
                 self._marks[shot.stop] = draw_marks(self.scene, stop, self._words)
-            written = self._marks[shot.stop]
-            self._images[shot] = strip(self.scene, shot.modality, stop, style=shot.style, marks=written)
+            key = (shot.stop, shot.modality)
+            if key not in self._greys:
+                self._greys[key] = grey_tiles(self.scene, shot.modality, stop)
+            self._images[shot] = strip(self._greys[key], stop, style=shot.style, marks=self._marks[shot.stop])
         return self._images[shot]
 
     def jpeg(self, shot: Shot) -> bytes:

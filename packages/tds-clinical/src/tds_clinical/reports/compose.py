@@ -1,7 +1,9 @@
 """Puts what a report says together."""
 
+from math import isclose
 from typing import Final
 
+from tds_clinical.errors import ReportError
 from tds_clinical.reports.album import IN_FULL, Album
 from tds_clinical.reports.change import change_since
 from tds_clinical.reports.content import Content, Fact, Table
@@ -16,6 +18,7 @@ from tds_data.report import LesionReport
 from tds_data.vocabulary import MODALITIES, REGIONS, Region
 
 _SHORT_HASH: Final = 12
+_SAME: Final = 1e-6
 
 
 def compose(report: LesionReport, album: Album, options: ReportOptions, language: Language) -> Content:
@@ -26,17 +29,22 @@ def compose(report: LesionReport, album: Album, options: ReportOptions, language
         album: The pictures.
         options: What else it says.
         language: What it is written in.
+
+    Raises:
+        ReportError: If the options are about another study.
     """
+    _check(report, options)
     words = language.words
     title = words.title.format(case=report.case)
+    is_phantom = report.phantom or (options.follow_up is not None and options.follow_up.is_phantom)
     return Content(
         tag=language.tag,
-        title=words.phantom_title.format(title=title) if report.phantom else title,
+        title=words.phantom_title.format(title=title) if is_phantom else title,
         case=report.case,
-        is_phantom=report.phantom,
+        is_phantom=is_phantom,
         heading=tuple(Fact(term=term, text=text) for term, text in options.heading),
         notices=notices(report, language),
-        phantom_notice=words.phantom_notice if report.phantom else "",
+        phantom_notice=words.phantom_notice if is_phantom else "",
         made_at="" if options.made_at is None else moment(options.made_at),
         kind=words.kind,
         summary=summary(report, language),
@@ -54,6 +62,25 @@ def compose(report: LesionReport, album: Album, options: ReportOptions, language
         model_card=options.model_card or (),
         english_note="" if language.code == "en" else words.english_only,
     )
+
+
+def _check(report: LesionReport, options: ReportOptions) -> None:
+    known = {lesion.number for lesion in report.lesions}
+    unknown = sorted({entry.lesion for entry in options.measurements} - known)
+    if unknown:
+        message = f"lesion {unknown[0]} was measured, but the report has {len(known)} lesion(s); measure this report's"
+        raise ReportError(message)
+    if options.follow_up is None or not options.follow_up.points:
+        return
+    latest = options.follow_up.points[-1].report
+    for region in REGIONS:
+        here, there = (entry.volume_ml.get(region, 0.0) for entry in (report, latest))
+        if not isclose(here, there, rel_tol=_SAME, abs_tol=_SAME):
+            message = (
+                f"the last time point of the follow-up has {there:.2f} mL of {region} and the report {here:.2f}; "
+                "give the follow-up that ends with this study"
+            )
+            raise ReportError(message)
 
 
 def _title_of(region: Region, language: Language) -> str:

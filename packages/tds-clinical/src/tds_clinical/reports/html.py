@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import re
 from functools import lru_cache
 from typing import Final
 
@@ -16,6 +17,7 @@ from tds_clinical.reports.wording import label_name
 from tds_data.report import LesionReport
 
 _INLINE: Final = "'unsafe-inline'"
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 
 def html_document(content: Content, report: LesionReport, options: ReportOptions, language: Language) -> str:
@@ -36,7 +38,7 @@ def html_document(content: Content, report: LesionReport, options: ReportOptions
     body = None
     if options.template is not None:
         body = hospital_body(options.template, content, report, language)
-    return environment.get_template("report.html.j2").render(
+    document = environment.get_template("report.html.j2").render(
         content=content,
         words=language.words,
         style=style,
@@ -46,6 +48,8 @@ def html_document(content: Content, report: LesionReport, options: ReportOptions
         legend=[(label.name, label_name(label, language)) for label in LABEL_COLOURS],
         schema_version=report.schema_version,
     )
+    # Names of folders that are no UTF-8 reach here with lone surrogates, which no file can hold.
+    return _SURROGATE.sub("\N{REPLACEMENT CHARACTER}", document)
 
 
 @lru_cache(maxsize=1)

@@ -23,7 +23,7 @@ from tds_clinical.reports.lettering import Lettering, write
 from tds_clinical.reports.options import LanguageCode
 from tds_clinical.reports.paint import PaintStyle
 from tds_clinical.reports.scene import MODALITY_NAMES, Stop, chief_sequences, make_scene, stops
-from tds_clinical.reports.strips import GAP_PX, draw_marks, strip
+from tds_clinical.reports.strips import GAP_PX, draw_marks, grey_tiles, strip
 from tds_clinical.reports.wording import capitalised, counted, millilitres, notices, region_name
 from tds_data.case import Case
 from tds_data.report import LesionReport
@@ -58,7 +58,7 @@ def overlay_image(case: Case, mask: Volume, report: LesionReport, *, language: L
         for stop in stops(scene, report.lesions[:IN_FULL], size_px=_TILE_PX)
         for marks in (draw_marks(scene, stop, spoken.words),)
         for modality in chief_sequences(case.images, stop.lesion)
-        for picture in (strip(scene, modality, stop, style=PaintStyle.BOTH, marks=marks),)
+        for picture in (strip(grey_tiles(scene, modality, stop), stop, style=PaintStyle.BOTH, marks=marks),)
     ]
     width = 3 * _TILE_PX + 2 * GAP_PX + 2 * MARGIN_PX
     height = BANNER_PX + _HEADER_PX + len(rows) * (_CAPTION_PX + _TILE_PX + GAP_PX) + MARGIN_PX - GAP_PX

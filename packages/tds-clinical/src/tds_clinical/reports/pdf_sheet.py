@@ -316,9 +316,9 @@ class Sheet(FPDF):
     def _describe(self) -> None:
         content = self.content
         self.set_lang(content.tag)
-        self.set_title(content.title)
+        self.set_title(cleaned(content.title).replace("\n", " "))
         self.set_subject(content.kind)
-        self.set_keywords(" ".join(content.notices))
+        self.set_keywords(cleaned(" ".join(content.notices)))
         self.set_creator("tds")
         self.set_creation_date(_EPOCH)
         self.viewer_preferences = ViewerPreferences(display_doc_title=True)

@@ -8,7 +8,7 @@ from PIL import Image, ImageDraw, ImageFont
 from tds_clinical.reports.language import Words
 from tds_clinical.reports.paint import PaintStyle, coloured
 from tds_clinical.reports.scene import Scene, Stop
-from tds_clinical.reports.slices import Plane, View, pixel_of, plane_position_mm, slice_pixels
+from tds_clinical.reports.slices import Pixels, Plane, View, pixel_of, plane_position_mm, slice_pixels
 from tds_data.vocabulary import Modality
 from tds_data.volume import Volume
 
@@ -35,12 +35,22 @@ def font(size_px: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     return ImageFont.load_default(size_px)
 
 
-def strip(scene: Scene, modality: Modality, stop: Stop, *, style: PaintStyle | None, marks: Image.Image) -> Image.Image:
-    """Return the three planes of one sequence through one place.
+def grey_tiles(scene: Scene, modality: Modality, stop: Stop) -> tuple[Pixels, ...]:
+    """Return the grey levels of one sequence's three planes through one place.
 
     Args:
         scene: The study.
         modality: Which sequence.
+        stop: Which place.
+    """
+    return tuple(slice_pixels(scene.images[modality], view, scene.windows[modality]) for view in stop.views)
+
+
+def strip(greys: tuple[Pixels, ...], stop: Stop, *, style: PaintStyle | None, marks: Image.Image) -> Image.Image:
+    """Return the three planes of one sequence through one place.
+
+    Args:
+        greys: What `grey_tiles` returned.
         stop: Which place.
         style: How to draw the labels, one of those that the stop was made for; `None` leaves them out.
         marks: What `draw_marks` returned for the same place.
@@ -48,13 +58,10 @@ def strip(scene: Scene, modality: Modality, stop: Stop, *, style: PaintStyle | N
     Returns:
         RGB picture, as high as the views are and three times as wide, plus the gaps.
     """
-    size = stop.views[0].size_px
     picture = Image.new("RGB", marks.size, _GAP)
-    image, window = scene.images[modality], scene.windows[modality]
-    paints = (None,) * len(stop.views) if style is None else stop.paints[style]
-    for number, (view, paint) in enumerate(zip(stop.views, paints, strict=True)):
-        tile = Image.fromarray(coloured(slice_pixels(image, view, window), paint))
-        picture.paste(tile, (number * (size + GAP_PX), 0))
+    paints = (None,) * len(greys) if style is None else stop.paints[style]
+    for number, (grey, paint) in enumerate(zip(greys, paints, strict=True)):
+        picture.paste(Image.fromarray(coloured(grey, paint)), (number * (grey.shape[1] + GAP_PX), 0))
     picture.paste(marks, (0, 0), marks)
     return picture
 
