@@ -7,7 +7,13 @@ import numpy as np
 import pydicom
 import pytest
 
-from tds_clinical.testing import ClassicSeriesOptions, write_classic_series, write_classic_study
+from tds_clinical.testing import (
+    ClassicSeriesOptions,
+    EnhancedSeriesOptions,
+    write_classic_series,
+    write_classic_study,
+    write_enhanced_series,
+)
 from tds_data import Case, Modality, Volume
 
 Tds = Callable[..., tuple[int, str, str]]
@@ -95,6 +101,21 @@ def test_what_is_unknown_is_a_dash(tds: Tds, dicom_study: Path) -> None:
     _, out, _ = tds("dicom", "inspect", dicom_study)
     assert [line.split()[0] for line in out.splitlines()[1:] if line.startswith("-")] == ["-"] * 5
     assert "no timing recorded" in out
+
+
+def test_volumes_of_a_series_that_are_alike_are_told_together(tds: Tds, volume: Volume, tmp_path: Path) -> None:
+    volumes = [volume.with_voxels(volume.voxels + n) for n in range(5)]
+    options = EnhancedSeriesOptions(series_number=3, tags={"SeriesDescription": "EPI fMRI"})
+    write_enhanced_series(volumes, tmp_path / "e.dcm", options)
+    code, out, _ = tds("dicom", "inspect", tmp_path)
+    assert code == 0
+    assert out.splitlines()[1].startswith("3.1 to 3.5  -")
+    assert "EPI fMRI; 5 volumes; enhanced" in out
+    _, out, _ = tds("dicom", "inspect", tmp_path, "--series", "t1=3.2")
+    shown = [line.partition("  ")[0] for line in out.splitlines()[1:] if not line.startswith(" ")]
+    assert shown == ["3.1", "3.2", "3.3 to 3.5"]
+    _, out, _ = tds("dicom", "inspect", tmp_path, "--json")
+    assert len(json.loads(out)["series"]) == 5
 
 
 def test_a_path_that_is_not_there_is_a_usage_error_without_the_path(tds: Tds, tmp_path: Path) -> None:

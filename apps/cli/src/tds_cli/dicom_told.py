@@ -2,7 +2,9 @@
 
 import shutil
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import groupby
 from typing import Final
 
 from tds_cli.output import say
@@ -20,12 +22,13 @@ def say_study_table(table: StudyTable) -> None:
         table: What was found.
     """
     width = min(shutil.get_terminal_size().columns, _WIDEST)
-    lines = [_HEADS, *(_figures(row) for row in table.rows)]
+    alike = [list(rows) for _, rows in groupby(table.rows, key=_likeness)]
+    lines = [_HEADS, *(_figures(rows) for rows in alike)]
     widths = [max(len(line[i]) for line in lines) for i in range(len(_HEADS))]
     say(_aligned(_HEADS, widths))
-    for row, line in zip(table.rows, lines[1:], strict=True):
+    for rows, line in zip(alike, lines[1:], strict=True):
         say(_aligned(line, widths))
-        for sentence in _sentences(row):
+        for sentence in _sentences(rows):
             _say_wrapped(sentence, width, indent=_INDENT)
     for dispute in table.disputes:
         _say_wrapped(f"to be settled: {dispute}", width)
@@ -36,9 +39,19 @@ def say_study_table(table: StudyTable) -> None:
         _say_wrapped(f"files that are no MR images: {kinds}", width)
 
 
-def _figures(row: SeriesRow) -> tuple[str, ...]:
+def _likeness(row: SeriesRow) -> tuple[object, ...]:
+    """Return what volumes of one series share that are told together: a time series has hundreds."""
+    series, _, volume = row.name.partition(".")
+    if not volume or row.chosen is not None:
+        return (row,)
+    return series, replace(row, name="", label="")
+
+
+def _figures(rows: Sequence[SeriesRow]) -> tuple[str, ...]:
+    row = rows[0]
+    last = "" if len(rows) == 1 else f" to {rows[-1].name}"
     return (
-        row.name or "-",
+        f"{row.name or '-'}{last}",
         "-" if row.chosen is None else str(row.chosen),
         "-" if row.guess is None else str(row.guess),
         f"{row.confidence:.2f}",
@@ -48,11 +61,12 @@ def _figures(row: SeriesRow) -> tuple[str, ...]:
     )
 
 
-def _sentences(row: SeriesRow) -> Iterator[str]:
+def _sentences(rows: Sequence[SeriesRow]) -> Iterator[str]:
+    row = rows[0]
     times = (("TR", row.repetition_ms), ("TE", row.echo_ms), ("TI", row.inversion_ms))
     recorded = ", ".join(f"{name} {value:g}" for name, value in times if value is not None)
     agent = "contrast agent recorded" if row.contrast else ""
-    part = row.label.partition(", ")[2]
+    part = row.label.partition(", ")[2] if len(rows) == 1 else f"{len(rows)} volumes"
     facts = (row.description, part, row.kind, f"{recorded} ms" if recorded else "no timing recorded", agent)
     yield "; ".join(fact for fact in facts if fact)
     yield f"because {row.reason}" if not row.overridden else f"chosen by you; by itself: {row.reason}"

@@ -42,7 +42,6 @@ PATIENT = {
 }
 KINDS = ("classic", "enhanced", "legacy", "mosaic", "rle", "deflated", "implicit", "big endian")
 MOST_SECONDS = 5.0
-MOST_BYTES = 400 << 20
 MOST_COMMON_BYTES = 16 << 20
 
 
@@ -127,9 +126,9 @@ def hold_to_it(originals: dict[str, list[bytes]], folder: Path, seed: int, heard
     for n, content in enumerate(originals[kind]):
         (folder / f"{n}.dcm").write_bytes(damage_file(content, seed) if n == seed % len(originals[kind]) else content)
     before = sorted(folder.parent.rglob("*"))
-    start = time.perf_counter()
+    start = time.process_time()
     texts = [*everything(folder), *heard]
-    assert time.perf_counter() - start < MOST_SECONDS
+    assert time.process_time() - start < MOST_SECONDS
     for text in texts:
         for canary in CANARIES:
             assert canary not in text.lower(), text
