@@ -1,0 +1,61 @@
+"""Other readers put the same voxels at the same places as we do."""
+
+import tempfile
+from pathlib import Path
+
+import highdicom
+import numpy as np
+import SimpleITK as sitk  # noqa: N813  # its usual name
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from tds_clinical.dicom import read_series, read_series_headers
+from tds_clinical.testing import (
+    ClassicSeriesOptions,
+    EnhancedSeriesOptions,
+    write_classic_series,
+    write_enhanced_series,
+)
+from tds_data.volume import Volume
+
+from .geometry import assert_same_image, read_only_series, volumes
+
+RAS_FROM_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
+
+
+def by_simple_itk(folder: Path) -> Volume:
+    reader = sitk.ImageSeriesReader()
+    reader.SetFileNames(reader.GetGDCMSeriesFileNames(str(folder)))
+    image = reader.Execute()
+    lps = np.eye(4)
+    lps[:3, :3] = np.reshape(image.GetDirection(), (3, 3)) * image.GetSpacing()
+    lps[:3, 3] = image.GetOrigin()
+    return Volume(sitk.GetArrayFromImage(image).T, RAS_FROM_LPS @ lps)
+
+
+def by_highdicom(path: Path) -> Volume:
+    volume = highdicom.imread(path).get_volume(atol=0.01)
+    return Volume(volume.array, RAS_FROM_LPS @ volume.affine)
+
+
+@settings(max_examples=30, deadline=None)
+@given(volume=volumes(), shuffle=st.booleans(), reverse=st.booleans())
+def test_simple_itk_reads_the_same_classic_image(volume: Volume, *, shuffle: bool, reverse: bool) -> None:
+    assume(min(volume.shape[:2]) > 1)  # SimpleITK takes a stack of rows for an image
+    signed = volume.voxels.dtype == np.int16
+    options = ClassicSeriesOptions(shuffle=shuffle, reverse_slices=reverse, signed=signed)
+    with tempfile.TemporaryDirectory() as folder:
+        write_classic_series(volume, Path(folder), options)
+        assert_same_image(read_only_series(Path(folder)), by_simple_itk(Path(folder)), tolerance_mm=1e-2)
+
+
+@settings(max_examples=30, deadline=None)
+@given(volume=volumes(), shuffle=st.booleans(), per_frame=st.booleans(), legacy=st.booleans())
+def test_highdicom_reads_the_same_enhanced_image(
+    volume: Volume, *, shuffle: bool, per_frame: bool, legacy: bool
+) -> None:
+    options = EnhancedSeriesOptions(shuffle=shuffle, geometry_per_frame=per_frame, legacy=legacy)
+    with tempfile.TemporaryDirectory() as folder:
+        path = write_enhanced_series([volume], Path(folder) / "enhanced.dcm", options)
+        (series,) = read_series_headers(path)
+        assert_same_image(read_series(series), by_highdicom(path), tolerance_mm=1e-2)
