@@ -8,41 +8,46 @@ from pathlib import Path
 
 import numpy as np
 import pydicom
-import SimpleITK as sitk  # noqa: N813  # its customary name
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from rt_utils import RTStructBuilder
+
+from .readers import read_source_with_simpleitk
 
 Points = NDArray[np.float64]
 Picture = NDArray[np.bool_]
 
 
 def covered_on_the_images_named(path: Path, folder: Path) -> Mapping[int, set[int]]:
-    """By the contour's own image, with nothing but the elements of the files and the formula of C.7.6.2.1.1."""
+    """By the contour's own image and frame, with nothing but elements of the files and the formula of C.7.6.2.1.1."""
     images = {image.SOPInstanceUID: image for image in map(pydicom.dcmread, folder.iterdir())}
     found: dict[int, set[int]] = {}
     for roi, contours in _contours(path).items():
-        odd: dict[str, Picture] = {}
+        odd: dict[tuple[str, int], Picture] = {}
         for contour in contours:
-            uid = contour.ContourImageSequence[0].ReferencedSOPInstanceUID
-            picture = odd.setdefault(uid, np.zeros((images[uid].Rows, images[uid].Columns), bool))
-            picture ^= _inside(_to_pixels(_points(contour), images[uid]), picture.shape)
-        found[roi] = {int(number) for uid, picture in odd.items() for number in images[uid].pixel_array[picture]}
+            (reference,) = contour.ContourImageSequence
+            uid, frame = reference.ReferencedSOPInstanceUID, int(reference.get("ReferencedFrameNumber", 0))
+            picture = odd.setdefault((uid, frame), np.zeros((images[uid].Rows, images[uid].Columns), bool))
+            picture ^= _inside(_to_pixels(_points(contour), images[uid], frame), picture.shape)
+        found[roi] = set()
+        for (uid, frame), picture in odd.items():
+            pixels = images[uid].pixel_array[frame - 1] if frame else images[uid].pixel_array
+            found[roi].update(pixels[picture].tolist())
     return found
 
 
 def covered_in_the_itk_volume(path: Path, folder: Path) -> Mapping[int, set[int]]:
-    """By the physical space of the volume that ITK reads, without the references to images."""
-    image = sitk.ReadImage(sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(folder)))
-    numbers = sitk.GetArrayFromImage(image)
+    """By the place of the volume that ITK reads, without the references to images."""
+    numbers, ras_from_voxel = read_source_with_simpleitk(folder)
+    voxel_from_ras = np.linalg.inv(ras_from_voxel)
     found: dict[int, set[int]] = {}
     for roi, contours in _contours(path).items():
         odd = np.zeros(numbers.shape, bool)
         for contour in contours:
-            indices = np.array([image.TransformPhysicalPointToContinuousIndex(p) for p in _points(contour).tolist()])
-            index = round(float(indices[:, 2].mean()))
-            assert np.abs(indices[:, 2] - index).max() < 1e-3
-            odd[index] ^= _inside(indices[:, :2], odd[index].shape)
+            voxels = (_points(contour) * (-1, -1, 1)) @ voxel_from_ras[:3, :3].T + voxel_from_ras[:3, 3]
+            index = round(float(voxels[:, 2].mean()))
+            assert np.abs(voxels[:, 2] - index).max() < 1e-3
+            odd[:, :, index] ^= _inside(voxels[:, :2], numbers.shape[1::-1]).T
         found[roi] = set(numbers[odd].tolist())
     return found
 
@@ -64,11 +69,19 @@ def _points(contour: Dataset) -> Points:
     return np.array(contour.ContourData, float).reshape(-1, 3)
 
 
-def _to_pixels(points: Points, image: Dataset) -> Points:
-    row_mm, column_mm = map(float, image.PixelSpacing)
-    across, down = np.array(image.ImageOrientationPatient, float).reshape(2, 3)
-    away = points - np.array(image.ImagePositionPatient, float)
+def _to_pixels(points: Points, image: Dataset, frame: int) -> Points:
+    row_mm, column_mm = map(float, _element(image, frame, "PixelMeasuresSequence", "PixelSpacing"))
+    cosines = _element(image, frame, "PlaneOrientationSequence", "ImageOrientationPatient")
+    across, down = np.array(cosines, float).reshape(2, 3)
+    away = points - np.array(_element(image, frame, "PlanePositionSequence", "ImagePositionPatient"), float)
     return np.stack([away @ across / column_mm, away @ down / row_mm], axis=1)
+
+
+def _element(image: Dataset, frame: int, group: str, keyword: str) -> list[float]:
+    if not frame:
+        return list(image[keyword].value)
+    own, shared = image.PerFrameFunctionalGroupsSequence[frame - 1], image.SharedFunctionalGroupsSequence[0]
+    return list((own if group in own else shared)[group][0][keyword].value)
 
 
 def _inside(points: Points, shape: tuple[int, ...]) -> Picture:
