@@ -437,6 +437,25 @@ def test_tracking_identifiers_that_are_not_valid_or_not_unique_are_found(
     refuse(clumsy, objects, "a tracking UID is not valid, or two things have the same one")
 
 
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("seg.dcm", lambda dataset: delattr(dataset.SegmentSequence[0], "TrackingUID")),
+        ("seg.dcm", lambda dataset: delattr(dataset, "PerFrameFunctionalGroupsSequence")),
+        ("rtstruct.dcm", lambda dataset: delattr(dataset.StructureSetROISequence[0], "ROIName")),
+        ("rtstruct.dcm", lambda dataset: dataset.ROIContourSequence[0].ContourSequence.clear()),
+        ("rtstruct.dcm", lambda dataset: delattr(dataset.StructureSetROISequence[0], "DefinitionSourceSequence")),
+        ("sr.dcm", lambda dataset: item(dataset, "125007").ContentSequence.pop(1)),
+        ("key-image-1.dcm", lambda dataset: delattr(dataset, "Rows")),
+        ("report.dcm", lambda dataset: delattr(dataset, "EncapsulatedDocument")),
+    ],
+)
+def test_what_is_missing_is_a_disagreement(
+    context: ResultContext, objects: tuple[BuiltObject, ...], name: str, change: Change
+) -> None:
+    refuse(context, changed(objects, name, change), "an object lacks something that it must have")
+
+
 def test_objects_are_read_back_from_their_bytes(objects: tuple[BuiltObject, ...]) -> None:
     assert [entry.read().Modality for entry in objects] == ["SEG", "RTSTRUCT", "OT", "OT", "DOC", "SR"]
     assert pydicom.dcmread(BytesIO(objects[0].data)) == objects[0].read()

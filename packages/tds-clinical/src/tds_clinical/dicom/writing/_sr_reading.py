@@ -63,6 +63,9 @@ def read_groups(document: Dataset) -> tuple[ReadGroup, ...]:
 
     Args:
         document: The report.
+
+    Raises:
+        ValueError: If a group does not have exactly one tracking identifier of each kind and one finding.
     """
     return tuple(
         _group(item)
@@ -76,9 +79,9 @@ def _group(group: Dataset) -> ReadGroup:
     images = [item.ReferencedSOPSequence[0] for item in group.ContentSequence if item.ValueType == "IMAGE"]
     return ReadGroup(
         template=str(group.ContentTemplateSequence[0].TemplateIdentifier),
-        tracking_id=str(next(_named(group, _TRACKING_ID)).TextValue),
-        tracking_uid=str(next(_named(group, _TRACKING_UID)).UID),
-        finding=str(next(_named(group, _FINDING)).ConceptCodeSequence[0].CodeValue),
+        tracking_id=str(_one(group, _TRACKING_ID).TextValue),
+        tracking_uid=str(_one(group, _TRACKING_UID).UID),
+        finding=str(_one(group, _FINDING).ConceptCodeSequence[0].CodeValue),
         numbers=numbers,
         segments=next(map(_segments, images), None),
     )
@@ -105,6 +108,11 @@ def _number(item: Dataset) -> ReadNumber:
 
 def _below(item: Dataset, name: str) -> float | None:
     return next((float(c.MeasuredValueSequence[0].FloatingPointValue) for c in _named(item, name)), None)
+
+
+def _one(parent: Dataset, name: str) -> Dataset:
+    (item,) = _named(parent, name)
+    return item
 
 
 def _named(parent: Dataset, name: str) -> Iterator[Dataset]:

@@ -83,7 +83,18 @@ def cross_check(
     Raises:
         ResultsDisagree: If anything disagrees; the message says what, without identifiers.
     """
-    read = [_read(entry) for entry in objects]
+    try:
+        _check_all(context, [_read(entry) for entry in objects], pictures, pdf)
+    except ResultsDisagree:
+        raise
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        message = f"an object lacks something that it must have ({type(error).__name__}); nothing was written"
+        raise ResultsDisagree(message) from error
+
+
+def _check_all(
+    context: ResultContext, read: Sequence[_Read], pictures: Sequence[KeyPicture], pdf: bytes | None
+) -> None:
     by_kind = {kind: [entry.dataset for entry in read if entry.kind is kind] for kind in ResultKind}
     for entry in read:
         _check_identity(entry, context)
