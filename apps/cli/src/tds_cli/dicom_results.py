@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from tds_cli.output import json_text
 from tds_cli.results import FiledReport, ResultOptions, write_file
-from tds_clinical.dicom import SeriesFiles, SourceSeries, read_source
+from tds_clinical.dicom import SeriesFiles, SourceSeries, read_source, study_time
 from tds_clinical.dicom.writing.filing import FilingOptions, write_results
 from tds_clinical.dicom.writing.segmentation import SegmentationKind
 from tds_clinical.fhir import build_bundle
@@ -68,17 +68,6 @@ def result_context(found: "Segmentation", source: SourceSeries, *, reproducible:
         source=source,
         findings=find_findings(found.mask, found.report, uids),
         uids=uids,
-        made_at=_study_time(source) if reproducible else datetime.now(tz=UTC).astimezone(),
+        made_at=study_time(header) if reproducible else datetime.now(tz=UTC).astimezone(),
         equipment=Equipment(software=(f"tds-cli {version('tds-cli')}", f"{model.name} {model.version}")),
     )
-
-
-def _study_time(source: SourceSeries) -> datetime:
-    """Return when the study was taken, midnight where its time is missing or malformed, 1970 where its date is."""
-    date, time = (str(source.header.get(f"Study{part}", "") or "") for part in ("Date", "Time"))
-    for text, form in ((date + time[:6], "%Y%m%d%H%M%S"), (date, "%Y%m%d")):
-        try:
-            return datetime.strptime(text, form).replace(tzinfo=UTC)
-        except ValueError:
-            continue
-    return datetime(1970, 1, 1, tzinfo=UTC)

@@ -82,10 +82,17 @@ class FollowRequest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Read:
-    """One time point as read: the study's sequences that lie on the mask's grid, in the order of preference."""
+class ReadPoint:
+    """One time point as read.
 
-    request: PointRequest
+    Attributes:
+        when: Day of the study.
+        images: The study's sequences that lie on the mask's grid, in the order of preference.
+        mask: Labels 0 to 3.
+        report: What was found.
+    """
+
+    when: date
     images: dict[Modality, Volume]
     mask: Volume
     report: LesionReport
@@ -105,16 +112,16 @@ def follow(request: FollowRequest, out: Path, *, progress: Progress) -> "FollowU
         ClinicalError: If the time points cannot be compared.
     """
     for point in request.points:
-        _check(point)
+        check_point(point)
     inputs = [path for point in request.points for path in (point.study, point.result)]
     check_target(out, protected=inputs)
-    _check_drawing()
+    check_drawing()
     read = []
     for number, point in enumerate(request.points, start=1):
         progress(f"reading time point {number}")
-        read.append(_read(point, number))
+        read.append(read_point(point, number))
     progress("comparing the time points")
-    found = _compare(read, request)
+    found = compare_points(read, request)
     progress("drawing the timeline")
     with atomic_folder(out, protected=inputs) as folder:
         _write(folder, found)
@@ -156,7 +163,15 @@ def tell(found: "FollowUp", folder: Path) -> None:
     say(found.notice)
 
 
-def _check(point: PointRequest) -> None:
+def check_point(point: PointRequest) -> None:
+    """Refuse a time point that cannot be read whatever its files hold.
+
+    Args:
+        point: The time point.
+
+    Raises:
+        UsageFault: If a folder or a file of the result is missing.
+    """
     check_request(StudyRequest(path=point.study))
     for name in (MASK_NAME, RESULT_MARKER):
         if not (point.result / name).is_file():
@@ -164,8 +179,12 @@ def _check(point: PointRequest) -> None:
             raise UsageFault(message)
 
 
-def _check_drawing() -> None:
-    """Refuse early what could not be drawn in the end."""
+def check_drawing() -> None:
+    """Refuse early what could not be drawn in the end.
+
+    Raises:
+        ClinicalDependency: If matplotlib is not installed.
+    """
     from importlib.util import find_spec  # noqa: PLC0415  # no other command needs it
 
     if find_spec("matplotlib") is None:
@@ -173,7 +192,18 @@ def _check_drawing() -> None:
         raise ClinicalDependency(package, "followup")
 
 
-def _read(point: PointRequest, number: int) -> _Read:
+def read_point(point: PointRequest, number: int) -> ReadPoint:
+    """Return a time point.
+
+    Args:
+        point: Where it is.
+        number: Which one, for messages.
+
+    Raises:
+        DataError: If the study or the result cannot be read.
+        ClinicalError: If the study is DICOM that cannot be read.
+        FollowUpError: If the mask lies on none of the study's sequences.
+    """
     mask = translate_labels(read_volume(point.result / MASK_NAME))
     study = read_raw_study(StudyRequest(path=point.study))
     images = {
@@ -187,7 +217,7 @@ def _read(point: PointRequest, number: int) -> _Read:
             "study that the result was made from"
         )
         raise FollowUpError(message)
-    return _Read(request=point, images=images, mask=mask, report=_report(point.result / RESULT_MARKER, number))
+    return ReadPoint(when=point.when, images=images, mask=mask, report=_report(point.result / RESULT_MARKER, number))
 
 
 def _report(path: Path, number: int) -> LesionReport:
@@ -198,16 +228,25 @@ def _report(path: Path, number: int) -> LesionReport:
         raise ReportFormatError(message) from error
 
 
-def _compare(read: Sequence[_Read], request: FollowRequest) -> "FollowUp":
+def compare_points(read: Sequence[ReadPoint], request: FollowRequest) -> "FollowUp":
+    """Return what changed.
+
+    Args:
+        read: The time points, oldest first.
+        request: How to compare; its own points are not looked at.
+
+    Raises:
+        ClinicalError: If the time points cannot be compared.
+    """
     from tds_clinical.findings import mask_digest  # noqa: PLC0415  # loads pydicom, which other commands do not need
     from tds_clinical.followup import compare  # noqa: PLC0415  # as above
     from tds_clinical.uids import Uids  # noqa: PLC0415  # as above
 
-    uids = Uids.reproducible("followup", *(f"{entry.request.when} {mask_digest(entry.mask)}" for entry in read))
+    uids = Uids.reproducible("followup", *(f"{entry.when} {mask_digest(entry.mask)}" for entry in read))
     return compare(_points(read), _options(request), uids=uids)
 
 
-def _points(read: Sequence[_Read]) -> "list[TimePoint]":
+def _points(read: Sequence[ReadPoint]) -> "list[TimePoint]":
     from tds_clinical.followup import TimePoint  # noqa: PLC0415  # as above
 
     shared = [modality for modality in _PREFERRED if all(modality in entry.images for entry in read)]
@@ -217,8 +256,8 @@ def _points(read: Sequence[_Read]) -> "list[TimePoint]":
         chosen = shared[0] if shared else next(iter(entry.images))
         points.append(
             TimePoint(
-                label=entry.request.when.isoformat(),
-                when=entry.request.when,
+                label=entry.when.isoformat(),
+                when=entry.when,
                 image=entry.images[chosen],
                 mask=entry.mask,
                 report=entry.report,

@@ -1,6 +1,7 @@
 """Options that several commands share."""
 
 import re
+from datetime import date
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Final
@@ -132,3 +133,24 @@ def parse_series(choices: list[str] | None) -> dict[Modality, str]:
             raise UsageFault(message)
         chosen[modality] = series.strip()
     return chosen
+
+
+def parse_day(text: str, option: str) -> date:
+    """Return a day.
+
+    Args:
+        text: Such as `2026-03-31`.
+        option: Which option it is from, for the message.
+
+    Raises:
+        UsageFault: If it is none.
+
+    Examples:
+        >>> parse_day("2026-03-31", "--at")
+        datetime.date(2026, 3, 31)
+    """
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        message = f"{option} takes a day such as 2026-03-31; {text[:80]!r} was given"
+        raise UsageFault(message) from error

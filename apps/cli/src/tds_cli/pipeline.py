@@ -5,12 +5,14 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import date
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tds_cli.model import LoadedModel, ModelRequest, load_model
 from tds_cli.output import Progress
+from tds_cli.prior import change_since, day_of_study
 from tds_cli.ready import make_ready
 from tds_cli.results import ResultOptions, write_result
 from tds_cli.study import RawStudy, Study, StudyRequest, holds_images, read_raw_study, read_study
@@ -18,6 +20,7 @@ from tds_data.report import LesionReport
 from tds_data.vocabulary import Modality
 
 if TYPE_CHECKING:
+    from tds_cli.following import PointRequest
     from tds_core.inference import Segmentation
 
 
@@ -33,6 +36,8 @@ class SegmentRequest:
             that it has if `None`.
         prepare: Whether to register the sequences and strip the skull first; if `None`, DICOM is prepared where its
             sequences do not share one grid or show a skull, and image files are not.
+        prior: An earlier time point, to say what changed.
+        when: Day of the study, for that; DICOM says it itself.
         result: What is written, and how.
     """
 
@@ -41,6 +46,8 @@ class SegmentRequest:
     max_bytes: int | None = None
     space: Modality | None = None
     prepare: bool | None = None
+    prior: "PointRequest | None" = None
+    when: date | None = None
     result: ResultOptions = field(default_factory=ResultOptions)
 
 
@@ -71,9 +78,10 @@ def segment_into(folder: Path, request: SegmentRequest, *, progress: Progress) -
         progress("loading the model")
         with _timed(timings, "load"):
             ready = model.result()
-        back, source = None, None
+        back, source, images = None, None, {}
         if isinstance(study, RawStudy):
             raw = study
+            images = dict(raw.images)
             with _timed(timings, "prepare"):
                 study, back = make_ready(raw, prepare=request.prepare, space=request.space, progress=progress)
             source = raw.dicom.get(back.modality)
@@ -82,8 +90,13 @@ def segment_into(folder: Path, request: SegmentRequest, *, progress: Progress) -
         found = back.carry_result(found)
     report = found.report
     report = replace(report, quality=(*report.quality, *study.notes), timings_s={**timings, **report.timings_s})
+    found = replace(found, report=report)
+    change = None
+    if request.prior is not None:
+        progress("comparing with the prior")
+        change = change_since(request.prior, found, images, when=day_of_study(request.when, source))
     progress("writing the result")
-    write_result(folder, replace(found, report=report), ready.bundle, source=source, options=request.result)
+    write_result(folder, found, ready.bundle, source=source, change=change, options=request.result)
     return report
 
 

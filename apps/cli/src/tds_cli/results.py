@@ -12,6 +12,7 @@ from tds_data.atomic_file import write_error
 from tds_data.nifti import write_volume
 
 if TYPE_CHECKING:
+    from tds_cli.prior import Change
     from tds_clinical.dicom import SeriesFiles
     from tds_clinical.dicom.writing.key_images import KeyPicture
     from tds_clinical.reports.options import LanguageCode, ReportOptions
@@ -57,7 +58,13 @@ class FiledReport:
 
 
 def write_result(
-    folder: Path, found: "Segmentation", bundle: "Bundle", *, source: "SeriesFiles | None", options: ResultOptions
+    folder: Path,
+    found: "Segmentation",
+    bundle: "Bundle",
+    *,
+    source: "SeriesFiles | None",
+    change: "Change | None" = None,
+    options: ResultOptions,
 ) -> None:
     """Fill a folder with what was found: mask, pictures, reports, DICOM and FHIR where the study was DICOM.
 
@@ -66,6 +73,7 @@ def write_result(
         found: Case, mask and report on the grid where results shall lie.
         bundle: The model.
         source: The DICOM series whose grid that is, if the study was DICOM.
+        change: What changed since an earlier time point, if there is one.
         options: What is written, and how.
 
     Raises:
@@ -82,7 +90,7 @@ def write_result(
             writers.submit(write_overlay, folder / OVERLAY_NAME, *drawn),
             writers.submit(write_volume, folder / MASK_NAME, found.mask),
         ]
-        told = prepare_report(*drawn, report_options(found, bundle, options))
+        told = prepare_report(*drawn, report_options(found, bundle, options, change))
         write_file(folder / HTML_NAME, told.html().encode())
         pdf = told.pdf() if options.pdf or source is not None else None
         if pdf is not None:
@@ -96,13 +104,16 @@ def write_result(
     write_file(folder / RESULT_MARKER, json_text(found.report.to_dict()).encode())
 
 
-def report_options(found: "Segmentation", bundle: "Bundle", options: ResultOptions) -> "ReportOptions":
+def report_options(
+    found: "Segmentation", bundle: "Bundle", options: ResultOptions, change: "Change | None" = None
+) -> "ReportOptions":
     """Return what the reports for people say beside the findings.
 
     Args:
         found: What was found.
         bundle: The model.
         options: What the user chose.
+        change: What changed since an earlier time point, if there is one.
 
     Raises:
         ResultsDisagree: If mask and report do not agree (from tds_clinical).
@@ -115,6 +126,8 @@ def report_options(found: "Segmentation", bundle: "Bundle", options: ResultOptio
         language=options.language,
         template=options.template,
         measurements=measure_lesions(found.mask, lesions, found.report),
+        follow_up=None if change is None else change.follow_up,
+        timeline=None if change is None else change.timeline,
         model_card=model_card_lines(bundle),
     )
 

@@ -9,7 +9,7 @@ import typer
 
 from tds_cli import logs, output
 from tds_cli.errors import UsageFault
-from tds_cli.options import AsJson, Verbose
+from tds_cli.options import AsJson, Verbose, parse_day
 
 _PARTS: Final = 3
 
@@ -125,24 +125,3 @@ def parse_points(values: list[str], marks: int) -> list[tuple[date, Path, Path]]
         raise UsageFault(message)
     triples = zip(values[0::_PARTS], values[1::_PARTS], values[2::_PARTS], strict=True)
     return [(parse_day(day, "--at"), Path(study), Path(result)) for day, study, result in triples]
-
-
-def parse_day(text: str, option: str) -> date:
-    """Return a day.
-
-    Args:
-        text: Such as `2026-03-31`.
-        option: Which option it is from, for the message.
-
-    Raises:
-        UsageFault: If it is none.
-
-    Examples:
-        >>> parse_day("2026-03-31", "--at")
-        datetime.date(2026, 3, 31)
-    """
-    try:
-        return date.fromisoformat(text)
-    except ValueError as error:
-        message = f"{option} takes a day such as 2026-03-31; {text[:80]!r} was given"
-        raise UsageFault(message) from error

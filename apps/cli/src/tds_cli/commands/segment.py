@@ -3,7 +3,7 @@
 import time
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -16,11 +16,15 @@ from tds_cli.options import (
     OnDevice,
     Trust,
     Verbose,
+    parse_day,
     parse_max_ram,
     parse_series,
     parse_trust,
 )
 from tds_data.vocabulary import Modality
+
+if TYPE_CHECKING:
+    from tds_cli.following import PointRequest
 
 
 class Language(StrEnum):
@@ -58,6 +62,15 @@ LabelMap = Annotated[bool, typer.Option("--labelmap", help="Write the DICOM segm
 Reproducible = Annotated[
     bool, typer.Option("--reproducible", help="DICOM identifiers and times from the study, the mask and the model.")
 ]
+Prior = Annotated[
+    tuple[str, Path, Path] | None,
+    typer.Option(
+        "--prior",
+        metavar="DATE STUDY RESULT",
+        help="An earlier study of the patient and its result, to say what changed.",
+    ),
+]
+OnDay = Annotated[str | None, typer.Option("--date", metavar="DATE", help="Day of this study; DICOM says it itself.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an earlier result in OUT.")]
 
 
@@ -75,6 +88,8 @@ def segment(  # noqa: PLR0913  # a command's parameters are its options
     template: Template = None,
     labelmap: LabelMap = False,
     reproducible: Reproducible = False,
+    prior: Prior = None,
+    date: OnDay = None,
     overwrite: Overwrite = False,
     model: ModelFolder = None,
     trust: Trust = None,
@@ -94,9 +109,11 @@ def segment(  # noqa: PLR0913  # a command's parameters are its options
     from tds_cli.study import StudyRequest, check_request  # noqa: PLC0415  # as above
     from tds_data.atomic import atomic_folder, check_target  # noqa: PLC0415  # keeps `tds --help` quick
 
+    earlier = parse_prior(prior)
     what = StudyRequest(path=study, reference=reference, modality=modality, series=chosen)
     check_request(what)
-    inputs = [path for path in (study, reference, model, template) if path is not None]
+    priors = () if earlier is None else (earlier.study, earlier.result)
+    inputs = [path for path in (study, reference, model, template, *priors) if path is not None]
     check_target(out, overwrite=overwrite, protected=inputs)
     from tds_cli.model import ModelRequest  # noqa: PLC0415  # as above
     from tds_cli.pipeline import SegmentRequest, segment_into  # noqa: PLC0415  # as above
@@ -109,6 +126,8 @@ def segment(  # noqa: PLR0913  # a command's parameters are its options
         max_bytes=max_bytes,
         space=space,
         prepare=prepare,
+        prior=earlier,
+        when=None if date is None else parse_day(date, "--date"),
         result=ResultOptions(
             pdf=pdf, language=language.value, template=template, labelmap=labelmap, reproducible=reproducible
         ),
@@ -123,3 +142,24 @@ def segment(  # noqa: PLR0913  # a command's parameters are its options
         output.say_json({"output": str(out), "total_s": round(total_s, 3), "result": report.to_dict()})
     else:
         summarise(report, out, total_s=total_s)
+
+
+def parse_prior(values: tuple[str, Path, Path] | None) -> "PointRequest | None":
+    """Return the earlier time point, checked as far as that goes without reading it.
+
+    Args:
+        values: Date, study and result, as given on the command line.
+
+    Raises:
+        UsageFault: If the date is none, or a folder or a file of the result is missing.
+        ClinicalDependency: If matplotlib, which draws the course, is not installed.
+    """
+    if values is None:
+        return None
+    from tds_cli.following import PointRequest, check_drawing, check_point  # noqa: PLC0415  # few results have a prior
+
+    day, study, result = values
+    point = PointRequest(when=parse_day(day, "--prior"), study=study, result=result)
+    check_point(point)
+    check_drawing()
+    return point

@@ -16,6 +16,7 @@ from tds_clinical.dicom.study import (
     read_study,
 )
 from tds_clinical.dicom.study_table import SeriesRow, StudyTable, inspect_study
+from tds_clinical.dicom.study_time import study_day, study_time
 from tds_clinical.dicom.time_series import TimeSeries, read_time_series
 from tds_clinical.dicom.volume import irregularity, read_series
 
@@ -46,4 +47,6 @@ __all__ = [
     "reading_notes",
     "scan_folder",
     "shows_phantom",
+    "study_day",
+    "study_time",
 ]

@@ -1,0 +1,77 @@
+"""What changed since an earlier time point, for the report of the later one."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import TYPE_CHECKING
+
+from tds_cli.errors import UsageFault
+from tds_cli.following import FollowRequest, PointRequest, ReadPoint, compare_points, read_point
+from tds_data.vocabulary import Modality
+from tds_data.volume import Volume
+
+if TYPE_CHECKING:
+    from tds_clinical.dicom import SeriesFiles
+    from tds_clinical.followup import FollowUp
+    from tds_core.inference import Segmentation
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Change:
+    """What changed since an earlier time point.
+
+    Attributes:
+        follow_up: The comparison.
+        timeline: PNG picture of the volumes over time.
+    """
+
+    follow_up: "FollowUp"
+    timeline: bytes
+
+
+def change_since(
+    prior: PointRequest, found: "Segmentation", images: Mapping[Modality, Volume], *, when: date
+) -> Change:
+    """Return what changed.
+
+    Args:
+        prior: The earlier time point.
+        found: What was found now.
+        images: The study's sequences as they were read; those on the mask's grid are registered with the earlier ones.
+        when: Day of the study.
+
+    Raises:
+        DataError: If the earlier study or its result cannot be read.
+        ClinicalError: If the time points cannot be compared.
+    """
+    from tds_clinical.followup.timeline import draw_timeline  # noqa: PLC0415  # few results have a prior
+
+    lying = {modality: image for modality, image in images.items() if image.same_grid(found.mask)}
+    now = ReadPoint(when=when, images=lying or dict(found.case.images), mask=found.mask, report=found.report)
+    follow_up = compare_points([read_point(prior, 1), now], FollowRequest(points=()))
+    return Change(follow_up=follow_up, timeline=draw_timeline(follow_up))
+
+
+def day_of_study(said: date | None, series: "SeriesFiles | None") -> date:
+    """Return the day on which a study was taken.
+
+    Args:
+        said: What the user says.
+        series: What was read, if it was DICOM.
+
+    Raises:
+        UsageFault: If nobody says.
+    """
+    if said is not None:
+        return said
+    found = None if series is None else _header_day(series)
+    if found is None:
+        message = "nothing says when the study was taken, which a comparison needs; say it with --date YYYY-MM-DD"
+        raise UsageFault(message)
+    return found
+
+
+def _header_day(series: "SeriesFiles") -> date | None:
+    from tds_clinical.dicom import read_source, study_day  # noqa: PLC0415  # few results have a prior
+
+    return study_day(read_source(series).header)
