@@ -14,6 +14,7 @@ from tds_clinical.dicom import read_series, read_series_headers
 from tds_clinical.dicom.reading_back import ReadOptions, read_segment_numbers, read_segmentation
 from tds_clinical.errors import DicomReadError, ResultsDisagree
 from tds_clinical.testing import ClassicSeriesOptions, write_classic_series
+from tds_clinical.testing.damage import damage_file
 from tds_data.vocabulary import Label
 from tds_data.volume import Volume
 
@@ -311,7 +312,7 @@ def _drifting(dataset: Dataset) -> None:
 
 
 def _far_away(dataset: Dataset) -> None:
-    _move(dataset, 4.0 * 20_000, 2)
+    _move(dataset, 4.0 * 5000, 2)
 
 
 def _uneven(dataset: Dataset) -> None:
@@ -390,3 +391,31 @@ def test_a_label_map_whose_zero_is_a_segment_is_refused(edit: Edit) -> None:
 
     with pytest.raises(DicomReadError, match="number 0 is a segment and not the background"):
         read_segmentation(edit(name_zero, segmentation_type="LABELMAP"))
+
+
+@pytest.mark.parametrize("kind", ["BINARY", "LABELMAP"])
+def test_damaged_bytes_are_read_or_refused_and_nothing_else(other_software: WriteSegmentation, kind: str) -> None:
+    path = other_software(segmentation_type=kind)
+    assert_read_or_refused(path, range(400))
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("kind", ["BINARY", "LABELMAP"])
+def test_ten_thousand_damaged_files_are_read_or_refused_and_nothing_else(
+    other_software: WriteSegmentation, kind: str
+) -> None:
+    path = other_software(segmentation_type=kind)
+    assert_read_or_refused(path, range(5000))
+
+
+def assert_read_or_refused(path: Path, seeds: range) -> None:
+    whole = path.read_bytes()
+    messages = []
+    for seed in seeds:
+        path.write_bytes(damage_file(whole, seed))
+        try:
+            read_segmentation(path)
+        except DicomReadError as error:
+            messages.append(str(error))
+    assert len(messages) > len(seeds) // 2
+    assert not [message for message in messages if "Phantom" in message or str(path.parent) in message]

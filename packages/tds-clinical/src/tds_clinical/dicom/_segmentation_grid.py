@@ -3,6 +3,7 @@
 Places are in DICOM's patient axes (LPS, millimetres; PS3.3, section C.7.6.2) until the affine leaves them.
 """
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -21,7 +22,8 @@ _SPACING_TOLERANCE_MM: Final = 1e-3
 _SAME_PLACE_MM: Final = 1e-2
 _DRIFT_MM: Final = 0.05
 _DRIFT_STEPS: Final = 0.1
-_MOST_SLICES: Final = 10_000
+_MOST_SLICES: Final = 4096
+_MOST_VOXELS: Final = 1 << 29
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -62,8 +64,9 @@ def read_grid(path: Path, dataset: Dataset, onto: Volume | None = None) -> Segme
     depths = positions @ normal
     spacing_mm = _slice_spacing(path, dataset, depths, [] if onto is None else [_spacing_along(onto, normal)])
     slices = np.rint((depths - depths.min()) / spacing_mm).astype(int)
-    if slices.max() >= _MOST_SLICES:
-        raise DicomReadError(path, f"its frames span {slices.max() + 1} slices; export it again")
+    shape = (int(dataset.Columns), int(dataset.Rows), int(slices.max()) + 1)
+    if shape[2] > _MOST_SLICES or math.prod(shape) > _MOST_VOXELS:
+        raise DicomReadError(path, f"its frames span {shape[2]} slices, which no study has; export it again")
     if slices.max():  # decimal strings and drift: the first and the last slice say it better than two neighbours
         spacing_mm = float(np.ptp(depths)) / int(slices.max())
     first = positions[slices.argmin()]
@@ -72,7 +75,7 @@ def read_grid(path: Path, dataset: Dataset, onto: Volume | None = None) -> Segme
     lps[:3, :3] = np.stack([across * column_mm, down * row_mm, normal * spacing_mm], axis=1)
     lps[:3, 3] = first
     return SegmentationGrid(
-        shape=(int(dataset.Columns), int(dataset.Rows), int(slices.max()) + 1),
+        shape=shape,
         ras_from_voxel=np.asarray(_RAS_FROM_LPS @ lps),
         slice_of_frame=tuple(slices.tolist()),
     )

@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileDataset
 
 from tds_clinical.codes import LABEL_CODES, Code
+from tds_clinical.dicom._quiet import quiet_pydicom
 from tds_clinical.dicom._segmentation_grid import SegmentationGrid, read_grid
 from tds_clinical.dicom._segmentation_pixels import open_segmentation, read_frames
 from tds_clinical.dicom._tags import number, text
-from tds_clinical.errors import DicomReadError, ResultsDisagree
+from tds_clinical.errors import ClinicalError, DicomReadError, ResultsDisagree
 from tds_data.vocabulary import Label
 from tds_data.volume import Volume, corner_shift_mm
 
@@ -119,20 +120,30 @@ def read_segment_numbers(path: Path, options: ReadOptions | None = None) -> tupl
         ResultsDisagree: As `read_segmentation`.
     """
     chosen = options or ReadOptions()
+    try:
+        with quiet_pydicom():
+            numbers, segments = _read(path, chosen)
+    except ClinicalError:
+        raise
+    except Exception as error:  # nested elements are parsed when they are asked for, and damaged ones fail in many ways
+        raise DicomReadError(path, f"an element of it is damaged ({type(error).__name__}); export it again") from error
+    return (numbers if chosen.onto is None else _brought_onto(numbers, chosen.onto)), segments
+
+
+def _read(path: Path, options: ReadOptions) -> tuple[Volume, tuple[ReadSegment, ...]]:
     dataset = open_segmentation(path)
     items = _segment_items(path, dataset)
-    grid = read_grid(path, dataset, chosen.onto)
-    numbers = _segment_numbers(path, dataset, grid, chosen.threshold)
-    counts = np.bincount(numbers.ravel(), minlength=max(items, default=0) + 1)
+    grid = read_grid(path, dataset, options.onto)
+    numbers = _segment_numbers(path, dataset, grid, options.threshold)
+    counts = np.bincount(numbers.ravel(order="K"), minlength=max(items, default=0) + 1)
     unknown = sorted(set(np.flatnonzero(counts).tolist()) - {0, *items})
     if unknown:
         raise DicomReadError(
             path, f"it has voxels of segment {unknown[0]}, which it does not describe; export it again"
         )
-    known = chosen.labels or {}
+    known = options.labels or {}
     segments = tuple(_segment(n, item, known.get(n), int(counts[n])) for n, item in sorted(items.items()))
-    volume = Volume(numbers, grid.ras_from_voxel)
-    return (volume if chosen.onto is None else _brought_onto(volume, chosen.onto)), segments
+    return Volume(numbers, grid.ras_from_voxel), segments
 
 
 def _segment_items(path: Path, dataset: Dataset) -> dict[int, Dataset]:
