@@ -80,8 +80,9 @@ def test_one_time_point_is_no_follow_up(follow_up: FollowUp) -> None:
 
 def test_a_picture_of_the_course_is_png_or_jpeg(follow_up: FollowUp, timeline: bytes) -> None:
     assert (change_since(follow_up, timeline, ENGLISH).timeline or "").startswith("data:image/png;base64,iVBOR")
-    with pytest.raises(ReportError, match="neither PNG nor JPEG"):
-        change_since(follow_up, b"GIF89a", ENGLISH)
+    for wrong in (b"GIF89a", b"", timeline[:40]):
+        with pytest.raises(ReportError, match="neither PNG nor JPEG, or damaged"):
+            change_since(follow_up, wrong, ENGLISH)
 
 
 def test_flags_of_the_comparison_are_shown(follow_up: FollowUp) -> None:

@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import pypdfium2
 import pytest
-from PIL import ImageFont
+from PIL import Image, ImageFont
 from pypdf import PdfReader
 from pypdf.generic import BooleanObject, IndirectObject
 
 from tds_clinical.errors import ReportError
+from tds_clinical.followup.model import FollowUp
 from tds_clinical.reports import ReportOptions, render_html, render_pdf, write_pdf
 from tds_clinical.reports.language import LANGUAGES
 from tds_data.case import Case
@@ -211,6 +212,40 @@ def test_missing_sequences_are_named(only: Callable[..., Case], mask: Volume, re
     document = render_pdf(only(*used), mask, replace(report, modalities=used, quality=(), timings_s={}))
     assert "Sequences missing T1ce, T2, FLAIR" in " ".join(texts(document))
     assert len(words_of_pictures(document)) == 2
+
+
+def test_a_follow_up_without_categories_changes_or_picture_shows_its_course_alone(
+    case: Case, mask: Volume, report: LesionReport, follow_up: FollowUp
+) -> None:
+    bare = replace(follow_up, assessments=(), changes=((),), quality=())
+    document = render_pdf(case, mask, report, ReportOptions(follow_up=bare))
+    said = " ".join(texts(document))
+    assert "Change since baseline (2025-01-03) Course over all time points Time point Date" in said
+    assert "Larger than the intervals?" not in said
+    assert "images alone" not in said
+    assert len(words_of_pictures(document)) == 5
+
+
+def test_a_category_without_sums_and_a_high_picture_of_the_course_fit(
+    case: Case, mask: Volume, report: LesionReport, follow_up: FollowUp
+) -> None:
+    buffer = io.BytesIO()
+    Image.new("RGB", (40, 400), (0, 90, 0)).save(buffer, "JPEG")
+    unsummed = replace(follow_up, assessments=(replace(follow_up.assessments[0], sum_mm=()),))
+    options = ReportOptions(follow_up=unsummed, timeline=buffer.getvalue())
+    document = render_pdf(case, mask, report, options)
+    assert "Sum at each time point" not in " ".join(texts(document))
+    green = [(np.abs(page.astype(int) - (0, 90, 0)).max(axis=2) < 12).any(axis=1) for page in pages(document)]
+    (rows,) = [np.flatnonzero(page) for page in green if page.any()]
+    assert 280 < np.ptp(rows) < 330
+    assert rows.max() < 842 - 50
+
+
+def test_wide_volumes_shrink_into_their_boxes(case: Case, mask: Volume, report: LesionReport) -> None:
+    huge = dict.fromkeys(report.volume_ml, 123456789.0)
+    wide = replace(report, volume_ml=huge, volume_interval_ml={region: (v, v) for region, v in huge.items()})
+    said = " ".join(texts(render_pdf(case, mask, wide)))
+    assert said.count("123456789.0 (123456789.0 to 123456789.0) mL") == 3
 
 
 def test_a_flag_longer_than_a_page_goes_on_over_the_next(case: Case, mask: Volume, report: LesionReport) -> None:

@@ -1,8 +1,11 @@
 """What a report says of changes since earlier time points."""
 
 import base64
+import io
 from collections.abc import Sequence
 from typing import Final
+
+from PIL import Image
 
 from tds_clinical.errors import ReportError
 from tds_clinical.followup.model import Assessment, ChangeKind, FollowUp, LesionChange, TimePointSummary
@@ -12,7 +15,7 @@ from tds_clinical.reports.language import Language
 from tds_clinical.reports.wording import volume
 from tds_data.vocabulary import REGIONS, Region
 
-_FORMATS: Final = {b"\x89PNG": "png", b"\xff\xd8\xff": "jpeg"}
+_FORMATS: Final = ("PNG", "JPEG")
 _UNITS: Final = {"mm": "mm", "mm2": "mm²", "ml": "mL"}
 
 
@@ -138,8 +141,13 @@ def _course(points: Sequence[TimePointSummary], language: Language) -> Table:
 
 
 def _data_url(picture: bytes) -> str:
-    kind = next((name for magic, name in _FORMATS.items() if picture.startswith(magic)), None)
-    if kind is None:
-        message = "the picture of the course is neither PNG nor JPEG; give one of these in ReportOptions.timeline"
-        raise ReportError(message)
+    try:
+        with Image.open(io.BytesIO(picture), formats=_FORMATS) as opened:
+            opened.load()
+            kind = str(opened.format).lower()
+    except (OSError, SyntaxError, ValueError) as error:
+        message = (
+            "the picture of the course is neither PNG nor JPEG, or damaged; give another one as ReportOptions.timeline"
+        )
+        raise ReportError(message) from error
     return f"data:image/{kind};base64," + base64.b64encode(picture).decode("ascii")

@@ -11,13 +11,15 @@ from tds_clinical.reports.options import ReportOptions
 from tds_clinical.reports.paint import Colour
 from tds_clinical.reports.pdf_hospital import write_pages
 from tds_clinical.reports.pdf_lesions import draw_legend, draw_lesions, draw_middle
-from tds_clinical.reports.pdf_sheet import FAINT, PANEL, Sheet
+from tds_clinical.reports.pdf_sheet import FAINT, PANEL, Sheet, aspect_of
 from tds_clinical.reports.pdf_tables import draw_table
 from tds_data.report import LesionReport
 
 _SEVERITY: Final[dict[str, Colour]] = {"error": (179, 32, 27), "warning": (138, 83, 0), "info": (11, 87, 164)}
 _NARROW_MM: Final = 90.0
 _BOX_MM: Final = 14.0
+_SMALLEST_PT: Final = 6.0
+_TIMELINE_MM: Final = (150.0, 110.0)
 
 
 def pdf_document(content: Content, report: LesionReport, options: ReportOptions, language: Language) -> bytes:
@@ -96,7 +98,7 @@ def _draw_volumes(sheet: Sheet, content: Content) -> None:
         sheet.set_xy(x + 2.0, top + 1.6)
         sheet.cell(width - 4.0, 4.0, fact.term)
         sheet.style(12, bold=True)
-        while sheet.get_string_width(fact.text) > width - 4.0:
+        while sheet.get_string_width(fact.text) > width - 4.0 and sheet.font_size_pt > _SMALLEST_PT:
             sheet.set_font_size(sheet.font_size_pt - 0.5)
         sheet.set_xy(x + 2.0, top + 6.4)
         sheet.cell(width - 4.0, 6.0, fact.text)
@@ -149,10 +151,13 @@ def _draw_assessed(sheet: Sheet, entry: Assessed) -> None:
 
 
 def _draw_timeline(sheet: Sheet, data: bytes, alt: str) -> None:
-    width = min(sheet.epw, 150.0)
-    sheet.room(width * 0.7)
-    height = sheet.file(data, alt, sheet.l_margin, sheet.y + 1.0, width)
-    sheet.set_y(sheet.y + height + 2.0)
+    widest, highest = _TIMELINE_MM
+    aspect = aspect_of(data)
+    width = min(widest, highest / aspect)
+    sheet.room(width * aspect + 3.0)
+    top = sheet.y + 1.0
+    sheet.file(data, alt, sheet.l_margin, top, width)
+    sheet.set_y(top + width * aspect + 2.0)
 
 
 def _draw_pictures(sheet: Sheet, content: Content, language: Language) -> None:

@@ -35,8 +35,9 @@ def draw_lesions(sheet: Sheet, content: Content, language: Language) -> None:
             _draw_in_full(sheet, part, language)
         else:
             figure = part.figures[0]
-            names = (language.words.contour, language.words.fill)
-            _draw_pair(sheet, [(f"{figure.sequence}, {n}", p) for n, p in zip(names, _drawn(figure), strict=True)])
+            outlined, fill = _drawn(figure)
+            filled = (f"{figure.sequence}, {language.words.fill}", fill)
+            _draw_pair(sheet, [(_outlined_caption(figure, language), outlined), filled])
 
 
 def draw_middle(sheet: Sheet, content: Content, language: Language) -> None:
@@ -74,6 +75,11 @@ def draw_legend(sheet: Sheet, language: Language) -> None:
     sheet.set_xy(sheet.l_margin, y + 6.0)
 
 
+def _outlined_caption(figure: Figure, language: Language) -> str:
+    words = language.words
+    return f"{figure.sequence}, {words.contour if figure.contour else words.plain}"
+
+
 def _drawn(figure: Figure) -> tuple[Picture | None, Picture | None]:
     return figure.contour or figure.plain, figure.fill
 
@@ -87,7 +93,7 @@ def _draw_in_full(sheet: Sheet, part: LesionPart, language: Language) -> None:
         if number == 0:
             _draw_wide(sheet, figure.sequence, words.fill, fill)
     others = [figure for figure in part.figures if not figure.is_chief]
-    named = [(f"{f.sequence}, {words.contour if f.contour else words.plain}", _drawn(f)[0]) for f in others]
+    named = [(_outlined_caption(figure, language), _drawn(figure)[0]) for figure in others]
     for start in range(0, len(named), 2):
         _draw_pair(sheet, named[start : start + 2])
 

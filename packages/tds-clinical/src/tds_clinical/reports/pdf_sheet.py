@@ -235,10 +235,8 @@ class Sheet(FPDF):
             y: Its top, millimetres.
             width_mm: Its width, millimetres.
         """
-        with Image.open(io.BytesIO(data)) as opened:
-            columns, rows = opened.size
         self.image(io.BytesIO(data), x=x, y=y, w=width_mm, alt_text=cleaned(alt))
-        return width_mm * rows / columns
+        return width_mm * aspect_of(data)
 
     def image(self, name: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401  # as fpdf2 has it
         """Put a picture on the page, with the words that the template gave it.
@@ -322,6 +320,17 @@ class Sheet(FPDF):
         self.set_creator("tds")
         self.set_creation_date(_EPOCH)
         self.viewer_preferences = ViewerPreferences(display_doc_title=True)
+
+
+def aspect_of(data: bytes) -> float:
+    """Return how high a picture is for its width.
+
+    Args:
+        data: A PNG or JPEG file.
+    """
+    with Image.open(io.BytesIO(data)) as opened:
+        columns, rows = opened.size
+    return rows / columns
 
 
 def cleaned(text: str) -> str:
