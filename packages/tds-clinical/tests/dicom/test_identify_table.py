@@ -95,7 +95,12 @@ ROWS: list[Row] = [
     philips("Survey_SHC", "GR", (11, 4.6, 0), NONE),
     philips("sSmartBrain", "GR", (5.6, 2.5, 0), NONE),
     philips("T1W_SE + Gd", "SE", (450, 12, 0), T1CE),
-    philips("PD/T2 DUAL", "SE", (3000, 100, 0), NONE),
+    philips("PD/T2 DUAL", "SE", (3000, 100, 0), T2),
+    philips("PD/T2 DUAL", "SE", (3000, 15, 0), NONE),
+    philips("PDW_TSE", "SE", (3000, 15, 0), NONE),
+    siemens("pd+t2_tse_tra", "SE", (3200, 93, 0), T2),
+    siemens("sub-01_T1w", "GR\\IR", (1900, 2.5, 900), T1),
+    siemens("T1 post-processed", "GR\\IR", (1900, 2.5, 900), T1),
     # Spanish and Portuguese.
     siemens("AX T1 SIN CONTRASTE", "SE", (500, 9, 0), T1),
     siemens("AX T1 CON CONTRASTE", "SE", (500, 9, 0), T1CE),

@@ -29,12 +29,14 @@ class TextHint:
         contrast: Whether it names a contrast agent (`True`), its absence (`False`), both or neither (`None`).
         contradicts: Whether it names both the agent and its absence.
         unwanted: The word that rules the series out, if there is one.
+        proton_density: Whether it names proton density, perhaps beside T2 as double echoes do.
     """
 
     weighting: Weighting | None
     contrast: bool | None
     contradicts: bool
     unwanted: str | None
+    proton_density: bool = False
 
 
 _UNWANTED: Final = re.compile(
@@ -44,7 +46,7 @@ _UNWANTED: Final = re.compile(
     |perfusion|perf|dsc|dce|p?c?asl|r?cb[fv]|mtt|ttp|tmax|ktrans|dynami[ck]|dinamico|dynamique|dyn|twist|tricks
     |phase|pha|mips?|minip|tof|mr[av]|angio|venography|venogram|venc|pc3d|pca
     |bold|fmri|epi|fieldmap|fieldmapping|calib|calibration|calibracion|asset|b1map|shim
-    |spectroscopy|mrs|svs|csi|subtr|subtract|subtraction|sub|pd|dp|stir|map|maps|mapping|t[12]map|report|inv[12]
+    |spectroscopy|mrs|svs|csi|subtr|subtract|subtraction|sub|stir|map|maps|mapping|t[12]map|report|inv[12]
     |screensave|[ct]?spine|lspine|columna|cervical|lumbar|hws|bws|lws|rachis|neck|hals|cuello""",
     re.VERBOSE,
 )
@@ -69,7 +71,8 @@ _LINKS: Final = frozenset({"iv", "de", "the", "d", "la", "el", "administration"}
 _T1_WITH_AGENT: Final = re.compile(r"w?(?:ce|c|gd|gad|gado|km|post|pc)")
 _REWRITES: Final = (
     # Surgery and radiotherapy are before and after, too.
-    (re.compile(r"\b(?:pre|post?|nach|vor|apres|avant)[\s_-]*(?:op|surg|rt|radi|chemo|treat|quir|biops)\w*"), " "),
+    (re.compile(r"\b(?:pre|post?|nach|vor|apres|avant)[\s_-]*(?:op|surg|rt|radi|chemo|treat|quir|biops|proc)\w*"), " "),
+    (re.compile(r"\bsub[\s-]*\d+"), " "),
     (re.compile(r"\b(?:kein\w*|ohne)\s+(?=km|kontrast)"), " without "),
     (re.compile(r"t2\s*\*|t2[\s_-]*star"), " t2star "),
     (re.compile(r"(?:\+\s*|\b)iv\s*\+"), " contrast "),
@@ -92,9 +95,10 @@ _PLAIN: Final = re.compile(
     |brain|head|neuro|cerebral|cerebro|kopf|schaedel|crane|craneo|encefalo|tumou?r|glioma|hirn|stealth|nav|navi|protocol
     |with|without|no|non|not|wo|w|ohne|mit|con|sin|sans|avec|senza|com|sem|for|of|and|und|y|et|wip|repeat|rpt|rep|motion
     |post|pre|nach|vor|apres|avant|iv|c|nativ\w?|uni|den|images|reformat|rfmt|recon|range|full|whole|ir|se|gr|gre|rm
-    |dark|fluid|weighted|wtd|t|s|e|m|o|tirm|w?\d{1,2}x\d{1,3}|mvxd|dual|echo|slab|seq|series|new|scan""",
+    |dark|fluid|interleaved|inferior|superior|to|weighted|wtd|t|s|e|m|o|tirm|w?\d{1,2}x\d{1,3}|mvxd|dual|echo|slab|seq|series|new|scan""",
     re.VERBOSE,
 )
+_PROTON_DENSITY: Final = re.compile(r"(?:3d|ax|tra|sag|cor|s)?pdw?|dp")
 _PERFUSION: Final = re.compile(r"perfusion|perf|dsc|dce")
 _HIDDEN: Final = "…"
 
@@ -113,6 +117,7 @@ def read_words(description: str) -> TextHint:
         contrast=agent if agent != absent else None,
         contradicts=agent and absent,
         unwanted=unwanted,
+        proton_density=any(_PROTON_DENSITY.fullmatch(word) for word in words),
     )
 
 
@@ -143,7 +148,7 @@ def plain_description(description: str) -> str:
 
 
 def _is_plain(word: str) -> bool:
-    known = (_PLAIN, _UNWANTED, _AGENT, _AFTER, _ABSENT, _NEGATION, _T1_NAME, _FLAIR_NAME)
+    known = (_PLAIN, _UNWANTED, _PROTON_DENSITY, _AGENT, _AFTER, _ABSENT, _NEGATION, _T1_NAME, _FLAIR_NAME)
     return word in MODALITY_ALIASES or any(pattern.fullmatch(word) for pattern in known)
 
 

@@ -89,7 +89,11 @@ def _guess(words: TextHint, acquisition: Acquisition) -> SequenceGuess:
     unwanted = words.unwanted or _ruled_out(acquisition)
     if unwanted is not None:
         return SequenceGuess(modality=None, confidence=_FIRM, reason=f"not a structural image: {unwanted}")
-    weighting, confidence, reason = _weigh(words.weighting, _measured(acquisition))
+    measured = _measured(acquisition)
+    if words.proton_density and not (words.weighting is measured is Weighting.T2):
+        # Of a double echo, named for both, the second is T2.
+        return SequenceGuess(modality=None, confidence=_FIRM, reason="not a structural image: proton density")
+    weighting, confidence, reason = _weigh(words.weighting, measured)
     if weighting is None:
         return SequenceGuess(modality=None, confidence=confidence, reason=reason)
     if weighting is not Weighting.T1:
