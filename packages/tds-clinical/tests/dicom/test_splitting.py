@@ -67,17 +67,23 @@ def test_order_of_volumes_is_that_of_the_values(volume: Volume, tmp_path: Path) 
     assert first == [least + 100, least, least + 200]
 
 
-def test_magnitude_and_phase_are_named(volume: Volume, tmp_path: Path) -> None:
-    kinds = [["ORIGINAL", "PRIMARY", kind, "ND"] for kind in ("M", "P")]
-    write_volumes(volume, tmp_path, [{"ImageType": kind} for kind in kinds])
-    assert parts(tmp_path) == ["magnitude", "phase"]
+@pytest.mark.parametrize(
+    ("kinds", "names"),
+    [
+        ([["M", "ND"], ["P", "ND"]], ["magnitude", "phase"]),
+        ([["M_FFE", "M"], ["PHASE MAP", "P"]], ["magnitude", "phase"]),
+        ([["M", "DIXON", "WATER"], ["M", "DIXON", "FAT"]], ["fat", "water"]),
+        ([["IN_PHASE"], ["OPP_PHASE"]], ["in phase", "opposed phase"]),
+        ([["A"], ["B"]], ["kind 1 of 2", "kind 2 of 2"]),
+        ([["M"], ["M", "NORM"]], ["kind 1 of 2", "kind 2 of 2"]),
+    ],
+)
+def test_kinds_of_images_are_named_where_they_are_known(
+    volume: Volume, tmp_path: Path, kinds: list[list[str]], names: list[str]
+) -> None:
+    write_volumes(volume, tmp_path, [{"ImageType": ["ORIGINAL", "PRIMARY", *kind]} for kind in kinds])
+    assert parts(tmp_path) == names
     assert [s.name for s in read_series_headers(tmp_path)] == ["4.1", "4.2"]
-
-
-def test_other_kinds_of_images_are_counted(volume: Volume, tmp_path: Path) -> None:
-    kinds = [["DERIVED", "PRIMARY", kind] for kind in ("WATER", "FAT")]
-    write_volumes(volume, tmp_path, [{"ImageType": kind} for kind in kinds])
-    assert parts(tmp_path) == ["kind 1 of 2", "kind 2 of 2"]
 
 
 def test_echoes_and_time_points_are_split_one_after_the_other(volume: Volume, tmp_path: Path) -> None:

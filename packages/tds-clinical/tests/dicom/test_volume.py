@@ -70,6 +70,14 @@ def test_rescale_of_each_slice_is_applied(series_files: tuple[Path, ...], volume
     np.testing.assert_array_equal(read.voxels, expected)
 
 
+def test_private_scale_factors_are_not_applied(series_files: tuple[Path, ...], volume: Volume, tmp_path: Path) -> None:
+    for path in series_files:
+        dataset = pydicom.dcmread(path)
+        dataset.private_block(0x2005, "Philips MR Imaging DD 001", create=True).add_new(0x0E, "FL", 4.0)
+        dataset.save_as(path)
+    np.testing.assert_array_equal(read_only_series(tmp_path).voxels, volume.voxels)
+
+
 def test_fractional_values_survive_to_within_one_stored_step(volume: Volume, tmp_path: Path) -> None:
     wanted = volume.with_voxels(np.random.default_rng(1).normal(0, 5, volume.shape).astype(np.float32))
     write_classic_series(wanted, tmp_path, ClassicSeriesOptions(signed=True))

@@ -9,10 +9,11 @@ instance and frame numbers at one place is the order of the volumes.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
+from types import MappingProxyType
 from typing import Final, TypeVar
 
 from pydicom.dataset import Dataset
@@ -23,16 +24,31 @@ from tds_clinical.dicom._tags import number, numbers, text, texts
 from tds_clinical.errors import DicomReadError
 
 _FEWEST_PLACES: Final = 2
-_COMPONENTS: Final = {
-    "MAGNITUDE": "magnitude",
-    "PHASE": "phase",
-    "REAL": "real part",
-    "IMAGINARY": "imaginary part",
-    "M": "magnitude",
-    "P": "phase",
-    "R": "real part",
-    "I": "imaginary part",
-}
+_KINDS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "MAGNITUDE": "magnitude",
+        "PHASE": "phase",
+        "REAL": "real part",
+        "IMAGINARY": "imaginary part",
+        "M": "magnitude",
+        "P": "phase",
+        "R": "real part",
+        "I": "imaginary part",
+        "WATER": "water",
+        "FAT": "fat",
+        "W": "water",
+        "F": "fat",
+        "IN_PHASE": "in phase",
+        "OPP_PHASE": "opposed phase",
+        "OUT_PHASE": "opposed phase",
+        "ADC": "ADC",
+        "FA": "FA",
+        "TRACEW": "trace",
+        "T1 MAP": "T1 map",
+        "T2 MAP": "T2 map",
+    }
+)
+"""What parts of Image Type and Complex Image Component say of an image (PS3.3, sections C.8.3.1 and C.8.13.3.1)."""
 
 _Key = tuple[object, ...]
 _Entry = TypeVar("_Entry")
@@ -175,18 +191,18 @@ def _sortable(key: _Key) -> tuple[tuple[bool, object], ...]:
 
 
 def _names(attribute: _Attribute, groups: list[list[_Picture]]) -> list[str]:
-    kinds = [_component(group[0].file.header) for group in groups]
-    if attribute.word == _KIND and all(kinds) and len(set(kinds)) == len(kinds):
-        return [str(kind) for kind in kinds]
+    if attribute.word == _KIND:
+        said = [_kind_words(group[0].file.header) for group in groups]
+        shared = set.intersection(*map(set, said))
+        names = [", ".join(word for word in words if word not in shared) for words in said]
+        if all(names) and len(set(names)) == len(names):
+            return names
     return [f"{attribute.word} {turn} of {len(groups)}" for turn in range(1, len(groups) + 1)]
 
 
-def _component(header: Dataset) -> str | None:
-    said = text(header, "ComplexImageComponent").upper()
-    words = [
-        _COMPONENTS[word] for word in (said, *text(header, "ImageType").upper().split("\\")[2:]) if word in _COMPONENTS
-    ]
-    return words[0] if words else None
+def _kind_words(header: Dataset) -> tuple[str, ...]:
+    said = (*texts(header, "ComplexImageComponent"), *texts(header, "ImageType")[2:])
+    return tuple(dict.fromkeys(_KINDS[word.upper()] for word in said if word.upper() in _KINDS))
 
 
 def _kind(file: SliceFile) -> _Key:
