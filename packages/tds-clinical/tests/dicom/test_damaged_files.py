@@ -9,6 +9,7 @@ import time
 import tracemalloc
 import warnings
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -203,6 +204,19 @@ def test_no_memory_is_spent_on_pixels_that_are_not_there(
     tracemalloc.stop()
     assert len(texts) > 1
     assert peak_bytes < MOST_COMMON_BYTES
+
+
+@pytest.mark.parametrize("written", [b"ZZQX", b"9" * 400, b"0 ", b"\xff\xff"])
+def test_no_count_of_tiles_is_trusted_or_repeated(
+    originals: dict[str, list[bytes]], tmp_path: Path, written: bytes
+) -> None:
+    dataset = pydicom.dcmread(BytesIO(originals["mosaic"][0]))
+    dataset.private_block(0x0019, "SIEMENS MR HEADER", create=True).add_new(0x0A, "UN", written)
+    dataset.save_as(tmp_path / "m.dcm")
+    (series,) = scan_folder(tmp_path).series
+    with pytest.raises(ClinicalError, match="the number of slices in the mosaic is") as raised:
+        read_series(series)
+    assert "ZZQX" not in str(raised.value)
 
 
 def claim(path: Path, claims: dict[str, int]) -> None:

@@ -6,6 +6,7 @@ inwards of it. In which direction the slices run is only in the scanner's own he
 """
 
 import math
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -25,6 +26,7 @@ _CSA_ELEMENT: Final = 0x10
 _COUNT_GROUP: Final = 0x0019
 _COUNT_CREATOR: Final = "SIEMENS MR HEADER"
 _COUNT_ELEMENT: Final = 0x0A
+_COUNT: Final = re.compile(r"[1-9][0-9]{0,4}")
 _PARALLEL: Final = 0.99
 
 
@@ -59,7 +61,7 @@ def _csa(path: Path, image: Dataset) -> Mapping[str, tuple[str, ...]]:
     try:
         content = image.private_block(_CSA_GROUP, _CSA_CREATOR)[_CSA_ELEMENT].value
         return read_csa(bytes(content))
-    except (KeyError, TypeError, ValueError) as error:
+    except Exception as error:  # damaged private elements fail in pydicom in many ways
         reason = (
             "it is a mosaic without the scanner's private header (0029,1010), which says how many slices it holds and "
             f"which way they run ({type(error).__name__}); export it with private elements, or one image per slice"
@@ -71,13 +73,13 @@ def _count(path: Path, image: Dataset, csa: Mapping[str, tuple[str, ...]]) -> in
     counts = set()
     if "NumberOfImagesInMosaic" in csa:
         counts |= set(csa["NumberOfImagesInMosaic"][:1])
-    with suppress(KeyError):  # not every version writes the number a second time
+    with suppress(Exception):  # not every version writes the number again, and damage counts as none
         counts.add(str(image.private_block(_COUNT_GROUP, _COUNT_CREATOR)[_COUNT_ELEMENT].value))
     if len(counts) == 1:
         (count,) = counts
-        if count.isdecimal() and int(count) > 0:
+        if _COUNT.fullmatch(count):
             return int(count)
-    seen = " and ".join(sorted(counts)) or "none"
+    seen = " and ".join(count if _COUNT.fullmatch(count) else "no number" for count in sorted(counts)) or "none"
     raise DicomReadError(path, f"the number of slices in the mosaic is {seen}; export one image per slice")
 
 
