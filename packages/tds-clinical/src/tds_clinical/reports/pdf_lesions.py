@@ -48,8 +48,7 @@ def draw_middle(sheet: Sheet, content: Content, language: Language) -> None:
         content: What the report says.
         language: What it is written in.
     """
-    sheet.add_page()
-    sheet.heading(language.words.middle_of_head, 1)
+    sheet.heading(language.words.middle_of_head, 1, needs_mm=(sheet.epw - _CAPTION_MM) * _ASPECT)
     for figure in content.middle:
         if figure.plain is not None:
             _draw_wide(sheet, figure.sequence, "", figure.plain)

@@ -93,7 +93,7 @@ class Sheet(FPDF):
             self._band(y, _PHANTOM_MM, PHANTOM)
             self.write_at(content.phantom_notice, y + 0.7, size=9, colour=PHANTOM_INK, bold=True)
             y += _PHANTOM_MM
-        names = (content.case, *(f"{fact.term}: {fact.text}" for fact in content.heading))
+        names = (*(f"{fact.term}: {fact.text}" for fact in content.heading), content.case)
         self.write_at("   ".join(names), y + 1.4, size=8, colour=FAINT)
         self.set_xy(self.l_margin, self.t_margin)
 
