@@ -13,7 +13,8 @@ import pytest
 from pydicom.dataset import Dataset
 
 from tds_clinical.codes import LABEL_CIELAB, LABEL_CODES
-from tds_clinical.dicom import SourceFrame, SourceSeries, read_series_headers, read_source
+from tds_clinical.dicom import SourceFrame, SourceSeries, read_series, read_series_headers, read_source
+from tds_clinical.dicom.reading_back import ReadOptions, read_segmentation
 from tds_clinical.dicom.writing.segmentation import (
     LABEL_MAP_STORAGE,
     SegmentationKind,
@@ -312,3 +313,27 @@ def test_nothing_found_makes_no_segmentation(empty_context: ResultContext) -> No
 def test_a_source_without_frame_of_reference_is_refused(context: ResultContext) -> None:
     with pytest.raises(ResultsDisagree, match="no Frame of Reference UID"):
         build_segmentation(with_header(context, FrameOfReferenceUID=""))
+
+
+def test_a_tilted_series_gets_its_segmentation_on_the_resampled_grid(tmp_path: Path, context: ResultContext) -> None:
+    image = Volume(np.zeros((12, 10, 8), np.uint16), np.diag([-1.0, -1.0, 3.0, 1.0]))
+    for k, path in enumerate(write_classic_series(image, tmp_path / "tilted", ClassicSeriesOptions())):
+        tilted = pydicom.dcmread(path)
+        x, y, z = tilted.ImagePositionPatient
+        tilted.ImagePositionPatient = [x, y + 0.8 * k, z]
+        tilted.save_as(path)
+    (series,) = read_series_headers(tmp_path / "tilted")
+    grid, source = read_series(series, resample=True), read_source(series, resample=True)
+    assert source.frames is None
+    labels = np.zeros(grid.shape, np.uint8)
+    labels[2:5, 3:4, 1:3], labels[7, 8, 6] = Label.ED, Label.ET
+    mask = grid.with_voxels(labels)
+    findings = find_findings(mask, report_on(mask), context.uids)
+    segmentation = build_segmentation(replace(context, source=source, findings=findings))
+    segmentation.save_as(tmp_path / "seg.dcm", enforce_file_format=True)
+    read, _ = read_segmentation(tmp_path / "seg.dcm", ReadOptions(onto=grid))
+    np.testing.assert_array_equal(read.voxels, labels)
+    volume = hd.seg.segread(tmp_path / "seg.dcm").get_volume(combine_segments=True)
+    found = np.argwhere(volume.array) @ volume.affine[:3, :3].T + volume.affine[:3, 3]
+    true = np.argwhere(labels) @ mask.ras_from_voxel[:3, :3].T + mask.ras_from_voxel[:3, 3]
+    np.testing.assert_allclose(sorted(map(tuple, found * (-1, -1, 1))), sorted(map(tuple, true)), atol=1e-3)
