@@ -27,6 +27,7 @@ _COUNT_GROUP: Final = 0x0019
 _COUNT_CREATOR: Final = "SIEMENS MR HEADER"
 _COUNT_ELEMENT: Final = 0x0A
 _COUNT: Final = re.compile(r"[1-9][0-9]{0,4}")
+_SHOWN: Final = re.compile(r"-?[0-9]{1,6}")
 _PARALLEL: Final = 0.99
 
 
@@ -79,7 +80,7 @@ def _count(path: Path, image: Dataset, csa: Mapping[str, tuple[str, ...]]) -> in
         (count,) = counts
         if _COUNT.fullmatch(count):
             return int(count)
-    seen = " and ".join(count if _COUNT.fullmatch(count) else "no number" for count in sorted(counts)) or "none"
+    seen = " and ".join(count if _SHOWN.fullmatch(count) else "no number" for count in sorted(counts)) or "none"
     raise DicomReadError(path, f"the number of slices in the mosaic is {seen}; export one image per slice")
 
 
