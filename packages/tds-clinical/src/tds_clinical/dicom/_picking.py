@@ -83,7 +83,7 @@ def pick_series(all_series: Sequence[SeriesFiles], overrides: Mapping[Modality, 
         if len(best) == 1:
             picked[best[0].key], reasons[best[0].key] = modality, why
         elif best:
-            disputes.append(AmbiguousSeries(modality, tuple(series.label for series in best)))
+            disputes.append(AmbiguousSeries(modality, tuple(map(_called, best))))
     identified = tuple(
         IdentifiedSeries(
             files=series,
@@ -108,8 +108,12 @@ def _named(all_series: Sequence[SeriesFiles], modality: Modality, name: str) -> 
     if not found:
         raise SeriesNotFound(modality, ", ".join(s.name or "one without a number" for s in all_series))
     if len(found) > 1:
-        raise AmbiguousSeries(modality, tuple(s.label for s in found))
+        raise AmbiguousSeries(modality, tuple(map(_called, found)))
     return found[0]
+
+
+def _called(series: SeriesFiles) -> str:
+    return series.label if series.index is None or not series.name else f"{series.label} ({series.name})"
 
 
 def _best(claims: Sequence[SeriesFiles], guesses: Mapping[str, SequenceGuess]) -> list[SeriesFiles]:
