@@ -67,6 +67,7 @@ def test_a_point_and_a_line_cover_the_centres_that_they_meet() -> None:
 
 def test_what_is_outside_of_the_picture_is_cut_off() -> None:
     assert covered(box(-20.5, -20.5, 40.5, 40.5)).all()
+    assert covered(box(-1e30, -1e30, 1e30, 1e30)).all()
     assert not covered(box(20, 20, 30, 30)).any()
     assert not covered(box(-30, -30, -20, -20)).any()
     assert np.argwhere(covered(box(-5, 2, 0, 2.4))).tolist() == [[0, 2]]

@@ -129,11 +129,12 @@ def test_contours_that_overlap_in_part_are_taken_together_with_a_warning(
     assert caplog.messages == ["structure_contours_overlap region=7 contours=1"]
 
 
+@pytest.mark.parametrize("again", [SQUARE, SQUARE[2:] + SQUARE[:2], SQUARE[::-1]])
 def test_a_contour_drawn_twice_is_no_hole(
-    tmp_path: Path, source: SourceSeries, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, source: SourceSeries, caplog: pytest.LogCaptureFixture, again: Corners
 ) -> None:
     with caplog.at_level(logging.WARNING):
-        structure = read_one(tmp_path, source, contour(source, SQUARE), contour(source, SQUARE))
+        structure = read_one(tmp_path, source, contour(source, SQUARE), contour(source, again))
     np.testing.assert_array_equal(pixels(structure), square(2, 8))
     assert caplog.messages == []
 

@@ -35,8 +35,8 @@ def rasterise(polygon: Points, shape: tuple[int, int]) -> Patch:
         polygon: Columns and rows of its corners, shape (n, 2); the centre of the first pixel is (0, 0).
         shape: Columns and rows of the picture. What is outside of it is cut off.
     """
-    first = np.floor(polygon.min(axis=0)).astype(np.int64).clip(0, shape)
-    stop = (np.ceil(polygon.max(axis=0)).astype(np.int64) + 1).clip(first, shape)
+    first = np.floor(polygon.min(axis=0)).clip(0, shape).astype(np.int64)
+    stop = (np.ceil(polygon.max(axis=0)) + 1).clip(first, shape).astype(np.int64)
     starts = polygon - first
     ends = np.roll(starts, -1, axis=0)
     columns, rows = (stop - first).tolist()

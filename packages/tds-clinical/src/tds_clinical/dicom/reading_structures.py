@@ -27,6 +27,7 @@ _CLOSED: Final = "CLOSED_PLANAR"
 _EXCLUSIVE: Final = "CLOSEDPLANAR_XOR"
 _OFF_PLANE_STEPS: Final = 0.1
 _AXES: Final = 3
+_SAME_CORNER: Final = 3  # decimals of a pixel
 _TRACKING_UID: Final = re.compile(r"Tracking UID ([0-9.]+)")
 
 
@@ -209,7 +210,7 @@ def _draw_exclusive(picture: NDArray[np.bool_], polygons: Iterable[_Polygon]) ->
 def _draw_nested(picture: NDArray[np.bool_], polygons: Iterable[_Polygon]) -> int:
     """Draw polygons that are holes where they lie in others, and return how many of them overlap others in part."""
     overlaps = 0
-    unique = {polygon.points.tobytes(): polygon.points for polygon in polygons}
+    unique = {_corners(polygon.points): polygon.points for polygon in polygons}  # drawn twice is no hole
     for points in sorted(unique.values(), key=_area, reverse=True):
         patch = rasterise(points, picture.shape)
         drawn = picture[patch.window]
@@ -221,6 +222,12 @@ def _draw_nested(picture: NDArray[np.bool_], polygons: Iterable[_Polygon]) -> in
         overlaps += bool((inner & drawn).any())
         drawn |= whole
     return overlaps
+
+
+def _corners(points: Points) -> bytes:
+    """Return what two polygons share that have the same corners, whichever is the first and whichever way they turn."""
+    rounded = np.round(points, _SAME_CORNER) + 0.0
+    return np.unique(rounded, axis=0).tobytes()
 
 
 def _area(points: Points) -> float:
