@@ -103,7 +103,8 @@ def test_volumes_of_one_series_have_rows_and_names_of_their_own(volume: Volume, 
     assert [row.name for row in table.rows] == ["1.1", "1.2"]
     assert [row.chosen for row in table.rows] == [None, Modality.T1]
     assert table.rows[1].overridden
-    with pytest.raises(AmbiguousSeries, match=r"time point 1 of 2 \(1\.1\), series 1, time point 2 of 2 \(1\.2\) could each"):
+    said = r"time point 1 of 2 \(1\.1\), series 1, time point 2 of 2 \(1\.2\) could each"
+    with pytest.raises(AmbiguousSeries, match=said):
         inspect_study(tmp_path, {Modality.T1: "1"})
 
 
