@@ -110,6 +110,12 @@ def outline_region(
 
     Returns:
         Polygons without three points on a line, save where a channel begins. None at all for an empty region.
+
+    Examples:
+        >>> region = np.zeros((3, 3, 2), bool)
+        >>> region[1, :, 1] = True
+        >>> [(outline.slice_index, len(outline.points), round(outline.area, 1)) for outline in outline_region(region)]
+        [(1, 4, 3.0)]
     """
     if not region.any():
         return ()
