@@ -34,6 +34,18 @@ def test_every_voxel_of_every_volume_keeps_its_place_and_value(volume: Volume, *
         assert one.voxels.dtype == wanted.voxels.dtype
 
 
+@pytest.mark.exhaustive
+@settings(max_examples=1000, deadline=None)
+@given(volume=volumes(), reverse=st.booleans())
+def test_every_voxel_keeps_its_place_and_value_exhaustively(volume: Volume, *, reverse: bool) -> None:
+    options = MosaicSeriesOptions(
+        series=ClassicSeriesOptions(signed=volume.voxels.dtype == np.int16), reverse_tiles=reverse
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        write_mosaic_series([volume], Path(folder), options)
+        assert_same_image(read_only_series(Path(folder)), volume)
+
+
 def test_mosaics_of_a_series_are_its_time_points(volume: Volume, tmp_path: Path) -> None:
     several = [volume.with_voxels(volume.voxels + n) for n in range(3)]
     write_mosaic_series(several, tmp_path, MosaicSeriesOptions())

@@ -46,6 +46,17 @@ def test_every_voxel_keeps_its_place_and_value(
     assert np.linalg.det(read.ras_from_voxel) > 0
 
 
+@pytest.mark.exhaustive
+@settings(max_examples=2000, deadline=None)
+@given(volume=volumes(), reverse_slices=st.booleans(), seed=st.integers(0, 99))
+def test_every_voxel_keeps_its_place_and_value_exhaustively(volume: Volume, *, reverse_slices: bool, seed: int) -> None:
+    signed = volume.voxels.dtype == np.int16
+    options = ClassicSeriesOptions(seed=seed, reverse_slices=reverse_slices, signed=signed)
+    with tempfile.TemporaryDirectory() as folder:
+        write_classic_series(volume, Path(folder), options)
+        assert_same_image(read_only_series(Path(folder)), volume)
+
+
 def test_lps_series_becomes_ras_volume(tmp_path: Path) -> None:
     # The head-first supine axial image of a scanner: columns run to the patient's left, rows to the back.
     voxels = np.arange(24, dtype=np.uint16).reshape(2, 3, 4)
