@@ -177,6 +177,24 @@ def test_a_changed_segmentation_is_found(
     refuse(context, changed(objects, "seg.dcm", change), match)
 
 
+def test_voxels_that_swap_their_places_about_the_same_centre_are_found(
+    context: ResultContext, objects: tuple[BuiltObject, ...]
+) -> None:
+    def swap(dataset: Dataset) -> None:
+        pixels = dataset.pixel_array
+        frame = next(f for f in pixels if f.any(axis=0).sum() > 3)
+        rows, columns = np.nonzero(frame)
+        row = np.bincount(rows).argmax()
+        left, right = columns[rows == row].min(), columns[rows == row].max()
+        frame[row, [left, right]] = 0  # two voxels go out by one column, each to its side: the centre stays
+        frame[row, [left - 1, right + 1]] = 1
+        packed = np.packbits(pixels.ravel(), bitorder="little").tobytes()
+        dataset.PixelData = packed + b"\0" * (len(packed) % 2)
+
+    found = "stored voxels that lie where the mask has another label or lesion: the object says 2, the results say 0"
+    refuse(context, changed(objects, "seg.dcm", swap), found)
+
+
 def test_a_label_map_whose_numbers_are_swapped_is_found(context: ResultContext) -> None:
     def swap(dataset: Dataset) -> None:
         dataset.PixelData = dataset.PixelData.translate(bytes.maketrans(b"\1\2", b"\2\1"))

@@ -1,5 +1,6 @@
 from copy import deepcopy
 from dataclasses import replace
+from datetime import timedelta
 from io import BytesIO
 from typing import Any
 
@@ -18,6 +19,7 @@ from tds_clinical.dicom.writing.structured_report import build_structured_report
 from tds_clinical.errors import ResultsDisagree
 from tds_clinical.fhir import build_bundle
 from tds_clinical.findings import Equipment, ResultContext
+from tds_clinical.measurement import LesionMeasurement
 from tds_data.report import RESEARCH_USE_NOTICE
 from tds_data.vocabulary import Label, Region
 from tds_data.volume import Volume
@@ -71,6 +73,12 @@ def with_headers(context: ResultContext, **elements: object) -> ResultContext:
         shape=source.shape, ras_from_voxel=source.ras_from_voxel, headers=headers, frames=source.frames
     )
     return replace(context, source=changed)
+
+
+def longer(context: ResultContext) -> tuple[LesionMeasurement, ...]:
+    first, *others = context.findings.measurements
+    whole = replace(first.diameters[Region.WT], longest_mm=first.diameters[Region.WT].longest_mm + 1)
+    return (replace(first, diameters={**first.diameters, Region.WT: whole}), *others)
 
 
 def test_it_is_complete_preliminary_and_unverified(report: Dataset) -> None:
@@ -238,9 +246,22 @@ def test_one_context_gives_the_same_bytes(context: ResultContext) -> None:
 
 
 def test_another_content_has_another_uid(context: ResultContext, report: Dataset) -> None:
-    other = read_back(with_report(context, quality=()))
-    assert other.SOPInstanceUID != report.SOPInstanceUID
-    assert other.SeriesInstanceUID == report.SeriesInstanceUID
+    findings = context.findings
+    others = [
+        with_report(context, quality=()),
+        with_report(context, interval_method="another method"),
+        with_report(context, modalities=findings.report.modalities[:2]),
+        replace(context, equipment=Equipment(serial_number="2")),
+        replace(context, made_at=context.made_at + timedelta(seconds=1)),
+        replace(context, findings=replace(findings, measurements=longer(context))),
+    ]
+    uids = {read_back(other).SOPInstanceUID for other in others} | {report.SOPInstanceUID}
+    assert len(uids) == len(others) + 1
+    assert {read_back(other).SeriesInstanceUID for other in others} == {report.SeriesInstanceUID}
+
+
+def test_what_is_not_in_the_content_does_not_change_the_uid(context: ResultContext, report: Dataset) -> None:
+    assert read_back(with_report(context, timings_s={"segment": 3.0})).SOPInstanceUID == report.SOPInstanceUID
 
 
 def test_the_library_says_where_each_image_lies(report: Dataset, context: ResultContext) -> None:

@@ -4,7 +4,9 @@ The document is complete, preliminary and unverified, its observer is a device: 
 """
 
 import hashlib
+import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Final
 
 from highdicom.sr import (
@@ -19,8 +21,6 @@ from highdicom.sr import (
     RelationshipTypeValues,
 )
 from pydicom.dataset import Dataset
-from pydicom.filebase import DicomBytesIO
-from pydicom.filewriter import write_dataset
 from pydicom.uid import Comprehensive3DSRStorage
 
 from tds_clinical.codes import ABSENT, IMAGING_MEASUREMENT_REPORT, MR_BRAIN, REGION_CODES, Code
@@ -44,6 +44,7 @@ _ENGLISH: Final = Code("en", "RFC5646", "English")  # CID 5000
 _DEVICE: Final = Code("121007", "DCM", "Device")  # CID 270
 _PROCEDURE_REPORTED: Final = Code("121058", "DCM", "Procedure reported")
 _IMAGING_MEASUREMENTS: Final = Code("126010", "DCM", "Imaging Measurements")
+_NOT_IN_THE_CONTENT: Final = frozenset({"case", "dice", "timings_s"})
 _QUALITATIVE_EVALUATIONS: Final = Code("C0034375", "UMLS", "Qualitative Evaluations")
 
 
@@ -75,7 +76,7 @@ def build_structured_report(context: ResultContext, segmentation: Dataset | None
     dataset.PerformedProcedureCodeSequence = []
     dataset.CurrentRequestedProcedureEvidenceSequence = [_evidence(context, segmentation)]
     dataset.update(root)
-    dataset.SOPInstanceUID = context.uids.make("sr", "instance", _digest(root))
+    dataset.SOPInstanceUID = context.uids.make("sr", "instance", _digest(context, segmentation))
     add_file_meta(dataset)
     return dataset
 
@@ -176,9 +177,18 @@ def _series_evidence(images: list[Dataset]) -> Dataset:
     return series
 
 
-def _digest(root: Dataset) -> str:
-    """Return a hash of the content, so that one UID never names two documents."""
-    buffer = DicomBytesIO()
-    buffer.is_little_endian, buffer.is_implicit_VR = True, False
-    write_dataset(buffer, root)
-    return hashlib.sha256(buffer.getvalue()).hexdigest()
+def _digest(context: ResultContext, segmentation: Dataset | None) -> str:
+    """Return a hash of all that the content is made from, so that one UID never names two documents."""
+    findings = context.findings
+    report = findings.report.to_dict()
+    said = {
+        "report": {key: value for key, value in report.items() if key not in _NOT_IN_THE_CONTENT},
+        "measurements": [asdict(measurement) for measurement in findings.measurements],
+        "tracking": [[segment.tracking_id, segment.tracking_uid, segment.voxels] for segment in findings.segments],
+        "lesions": sorted(findings.lesion_uids.items()),
+        "equipment": asdict(context.equipment),
+        "source": [str(header.SOPInstanceUID) for header in context.source.headers],
+        "segmentation": None if segmentation is None else str(segmentation.SOPInstanceUID),
+        "made at": context.made_at.isoformat(),
+    }
+    return hashlib.sha256(json.dumps(said, sort_keys=True, default=float).encode()).hexdigest()
