@@ -100,6 +100,9 @@ _SKULL_PRESENT: Final = "SKULL-PRESENT"
 _RAW_EXTRAS: Final = frozenset({"register", "strip"})
 _TRAIN_EXTRA: Final = "train"
 
+_REPORT_HINT: Final = (
+    "nothing is written; mend the template, the font or the text that the message names and run it again"
+)
 _OUTPUT_HINT: Final = "files that the command made are complete; send stdout where it can be read or stored"
 
 # The first row that an error is an instance of decides, so leaves stand before their roots.
@@ -116,7 +119,8 @@ _ROWS: Final[tuple[tuple[tuple[type[BaseException], ...], ExitCode, str, str], .
     ((DownloadFailed,), ExitCode.FAILED, "download-failed", _DOWNLOAD_HINT),
     ((PushFailed,), ExitCode.FAILED, "push-failed", _PUSH_HINT),
     ((LicenceNotAccepted,), ExitCode.USAGE, "licence-not-accepted", _LICENCE_HINT),
-    ((VolumeWriteError, DicomWriteError, ReportError), ExitCode.FAILED, "write-failed", _WRITE_HINT),
+    ((VolumeWriteError, DicomWriteError), ExitCode.FAILED, "write-failed", _WRITE_HINT),
+    ((ReportError,), ExitCode.FAILED, "report-failed", _REPORT_HINT),
     (
         (TyperException, UsageFault, ConfigError, DeviceUnavailable, SeriesNotFound, TaskError, UnknownScheme),
         ExitCode.USAGE,

@@ -15,7 +15,8 @@ from tds_cli.output import Progress
 from tds_cli.prior import change_since, day_of_study
 from tds_cli.ready import make_ready
 from tds_cli.results import ResultOptions, write_result
-from tds_cli.study import RawStudy, Study, StudyRequest, holds_images, read_raw_study, read_study
+from tds_cli.study import RawStudy, Study, StudyRequest, check_request, holds_images, read_raw_study, read_study
+from tds_data.atomic import atomic_folder, check_target
 from tds_data.report import LesionReport
 from tds_data.vocabulary import Modality
 
@@ -49,6 +50,37 @@ class SegmentRequest:
     prior: "PointRequest | None" = None
     when: date | None = None
     result: ResultOptions = field(default_factory=ResultOptions)
+
+    @property
+    def inputs(self) -> list[Path]:
+        """The files and folders that are read, which no result may replace."""
+        chosen = self.result
+        prior = () if self.prior is None else (self.prior.study, self.prior.result)
+        files = (self.study.reference, self.model.folder, chosen.template, chosen.pdf_template, chosen.font)
+        return [path for path in (self.study.path, *files, *prior) if path is not None]
+
+
+def segment_to(out: Path, request: SegmentRequest, *, overwrite: bool, progress: Progress) -> LesionReport:
+    """Make a result folder, complete or not at all, and return what was found.
+
+    Args:
+        out: Folder to make.
+        request: What to segment, and how.
+        overwrite: Whether an earlier result in its place is replaced.
+        progress: Hears of each stage.
+
+    Raises:
+        UsageFault: If the input does not exist or an option does not fit it.
+        DataError: As `segment_into`, and if the folder cannot be made.
+        ClinicalError: As `segment_into`.
+        ModelError: As `segment_into`.
+        OutOfMemory: As `segment_into`.
+    """
+    check_request(request.study)
+    inputs = request.inputs
+    check_target(out, overwrite=overwrite, protected=inputs)
+    with atomic_folder(out, overwrite=overwrite, protected=inputs) as folder:
+        return segment_into(folder, request, progress=progress)
 
 
 def segment_into(folder: Path, request: SegmentRequest, *, progress: Progress) -> LesionReport:

@@ -137,14 +137,17 @@ def write_prepared(folder: Path, raw: RawStudy, prepared: "PreparedStudy", optio
     return document
 
 
-def preparation_flags(prepared: "PreparedStudy") -> tuple[QualityFlag, ...]:
+def preparation_flags(prepared: "PreparedStudy", options: PrepareOptions) -> tuple[QualityFlag, ...]:
     """Return what was done, as flags to keep with a result.
 
     Args:
         prepared: A prepared study.
+        options: What was done to it.
     """
     reference = prepared.plan.reference
     told = [f"sequences were brought to {reference}{', whose skull was stripped' if prepared.had_skull else ''}"]
+    if options.bias:
+        told.append("uneven brightness was taken out of each sequence by N4")
     for modality, found in prepared.registrations.items():
         told.append(
             f"{modality} was moved by {found.shift_mm:.1f} mm and {found.turn_deg:.1f} degrees to lie on "

@@ -51,7 +51,9 @@ def _prepared(raw: RawStudy, modality: Modality, progress: Progress) -> tuple[St
         prepare_study,
     )
 
-    prepared = prepare_study(raw, PrepareOptions(), progress=progress)
+    # Scanners leave images brighter near a coil, and the default model takes that for oedema.
+    options = PrepareOptions(bias=True)
+    prepared = prepare_study(raw, options, progress=progress)
     case = replace(prepared.case, reference=carried_reference(raw, prepared))
-    study = Study(case=case, notes=(*raw.notes, *preparation_flags(prepared)), phantom=bool(raw.prefix))
+    study = Study(case=case, notes=(*raw.notes, *preparation_flags(prepared, options)), phantom=bool(raw.prefix))
     return study, WayBack(modality=modality, native=raw.images[modality], plan=prepared.plan)

@@ -33,6 +33,8 @@ class ResultOptions:
         pdf: Whether there is a PDF report; always for DICOM.
         language: Language of the reports.
         template: The hospital's own Jinja file for the HTML report.
+        pdf_template: The same for the PDF report.
+        font: A TrueType file for the PDF, for letters beyond Western European ones.
         labelmap: Whether the DICOM segmentation is a label map instead of one bit for each segment.
         reproducible: Whether identifiers and times depend on the study, the mask and the model alone.
     """
@@ -40,6 +42,8 @@ class ResultOptions:
     pdf: bool = False
     language: "LanguageCode" = "en"
     template: Path | None = None
+    pdf_template: Path | None = None
+    font: Path | None = None
     labelmap: bool = False
     reproducible: bool = False
 
@@ -87,7 +91,7 @@ def write_result(
     drawn = (found.case, found.mask, report)
     with ThreadPoolExecutor(2, thread_name_prefix="write") as writers:
         tasks = [
-            writers.submit(write_overlay, folder / OVERLAY_NAME, *drawn),
+            writers.submit(write_overlay, folder / OVERLAY_NAME, *drawn, language=options.language),
             writers.submit(write_volume, folder / MASK_NAME, found.mask),
         ]
         told = prepare_report(*drawn, report_options(found, bundle, options, change))
@@ -125,6 +129,8 @@ def report_options(
     return ReportOptions(
         language=options.language,
         template=options.template,
+        pdf_template=options.pdf_template,
+        font=options.font,
         measurements=measure_lesions(found.mask, lesions, found.report),
         follow_up=None if change is None else change.follow_up,
         timeline=None if change is None else change.timeline,

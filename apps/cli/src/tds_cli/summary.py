@@ -3,11 +3,26 @@
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from tds_cli.output import say
+from tds_cli.output import say, say_json
 from tds_data.report import Lesion, LesionReport, Severity
 from tds_data.vocabulary import REGION_NAMES, REGIONS, Region
 
 _SHOWN_LESIONS = 10
+
+
+def tell_result(report: LesionReport, folder: Path, *, total_s: float, as_json: bool) -> None:
+    """Print a result, as one JSON object or for people.
+
+    Args:
+        report: What was found.
+        folder: The finished result folder.
+        total_s: Seconds since the command began.
+        as_json: Whether it is told as JSON.
+    """
+    if as_json:
+        say_json({"output": str(folder), "total_s": round(total_s, 3), "result": report.to_dict()})
+    else:
+        summarise(report, folder, total_s=total_s)
 
 
 def summarise(report: LesionReport, folder: Path, *, total_s: float) -> None:

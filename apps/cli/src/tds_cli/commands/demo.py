@@ -30,13 +30,10 @@ def demo(
     start = time.perf_counter()
     logs.set_verbosity(verbose=verbose)
     from tds_cli.demonstration import demonstrate  # noqa: PLC0415  # keeps `tds --help` quick
-    from tds_cli.summary import summarise  # noqa: PLC0415  # as above
+    from tds_cli.summary import tell_result  # noqa: PLC0415  # as above
 
     with output.progress_on_stderr() as progress:
         report = demonstrate(out, seed=seed, progress=progress)
-    total_s = time.perf_counter() - start
-    if as_json:
-        output.say_json({"output": str(out), "total_s": round(total_s, 3), "result": report.to_dict()})
-    else:
-        summarise(report, out, total_s=total_s)
+    tell_result(report, out, total_s=time.perf_counter() - start, as_json=as_json)
+    if not as_json:
         output.say(f"open {out / 'report.html'} in a browser; the phantom itself is in {out / 'phantom'}")

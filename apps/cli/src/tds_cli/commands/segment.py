@@ -58,6 +58,10 @@ InSpace = Annotated[
 Pdf = Annotated[bool, typer.Option("--pdf", help="Write report.pdf, too; always done for DICOM.")]
 InLanguage = Annotated[Language, typer.Option("--language", help="Language of the reports.")]
 Template = Annotated[Path | None, typer.Option("--template", help="Your own Jinja template for report.html.")]
+PdfTemplate = Annotated[Path | None, typer.Option("--pdf-template", help="Your own Jinja template for report.pdf.")]
+Font = Annotated[
+    Path | None, typer.Option("--font", help="TrueType file for report.pdf, for letters beyond Western European ones.")
+]
 LabelMap = Annotated[bool, typer.Option("--labelmap", help="Write the DICOM segmentation as a label map.")]
 Reproducible = Annotated[
     bool, typer.Option("--reproducible", help="DICOM identifiers and times from the study, the mask and the model.")
@@ -86,6 +90,8 @@ def segment(  # noqa: PLR0913  # a command's parameters are its options
     pdf: Pdf = False,
     language: InLanguage = Language.EN,
     template: Template = None,
+    pdf_template: PdfTemplate = None,
+    font: Font = None,
     labelmap: LabelMap = False,
     reproducible: Reproducible = False,
     prior: Prior = None,
@@ -106,42 +112,33 @@ def segment(  # noqa: PLR0913  # a command's parameters are its options
     start = time.perf_counter()
     logs.set_verbosity(verbose=verbose)
     trusted, max_bytes, chosen = parse_trust(trust), parse_max_ram(max_ram), parse_series(series)
-    from tds_cli.study import StudyRequest, check_request  # noqa: PLC0415  # as above
-    from tds_data.atomic import atomic_folder, check_target  # noqa: PLC0415  # keeps `tds --help` quick
-
-    earlier = parse_prior(prior)
-    what = StudyRequest(path=study, reference=reference, modality=modality, series=chosen)
-    check_request(what)
-    priors = () if earlier is None else (earlier.study, earlier.result)
-    inputs = [path for path in (study, reference, model, template, *priors) if path is not None]
-    check_target(out, overwrite=overwrite, protected=inputs)
-    from tds_cli.model import ModelRequest  # noqa: PLC0415  # as above
-    from tds_cli.pipeline import SegmentRequest, segment_into  # noqa: PLC0415  # as above
+    from tds_cli.model import ModelRequest  # noqa: PLC0415  # keeps `tds --help` quick
+    from tds_cli.pipeline import SegmentRequest, segment_to  # noqa: PLC0415  # as above
     from tds_cli.results import ResultOptions  # noqa: PLC0415  # as above
-    from tds_cli.summary import summarise  # noqa: PLC0415  # as above
+    from tds_cli.study import StudyRequest  # noqa: PLC0415  # as above
+    from tds_cli.summary import tell_result  # noqa: PLC0415  # as above
 
     request = SegmentRequest(
-        study=what,
+        study=StudyRequest(path=study, reference=reference, modality=modality, series=chosen),
         model=ModelRequest(folder=model, trusted=trusted, device=device),
         max_bytes=max_bytes,
         space=space,
         prepare=prepare,
-        prior=earlier,
+        prior=parse_prior(prior),
         when=None if date is None else parse_day(date, "--date"),
         result=ResultOptions(
-            pdf=pdf, language=language.value, template=template, labelmap=labelmap, reproducible=reproducible
+            pdf=pdf,
+            language=language.value,
+            template=template,
+            pdf_template=pdf_template,
+            font=font,
+            labelmap=labelmap,
+            reproducible=reproducible,
         ),
     )
-    with (
-        output.progress_on_stderr() as progress,
-        atomic_folder(out, overwrite=overwrite, protected=inputs) as folder,
-    ):
-        report = segment_into(folder, request, progress=progress)
-    total_s = time.perf_counter() - start
-    if as_json:
-        output.say_json({"output": str(out), "total_s": round(total_s, 3), "result": report.to_dict()})
-    else:
-        summarise(report, out, total_s=total_s)
+    with output.progress_on_stderr() as progress:
+        report = segment_to(out, request, overwrite=overwrite, progress=progress)
+    tell_result(report, out, total_s=time.perf_counter() - start, as_json=as_json)
 
 
 def parse_prior(values: tuple[str, Path, Path] | None) -> "PointRequest | None":
