@@ -63,12 +63,11 @@ def test_highdicom_reads_the_same_enhanced_image(
 
 
 @settings(max_examples=25, deadline=None)
-@given(volume=volumes(), shuffle=st.booleans(), rescale=st.sampled_from([None, (2.0, -10.0)]))
-def test_what_highdicom_converts_to_an_enhanced_image_reads_as_before(
-    volume: Volume, *, shuffle: bool, rescale: tuple[float, float] | None
-) -> None:
+@given(volume=volumes(), shuffle=st.booleans())
+def test_what_highdicom_converts_to_an_enhanced_image_reads_as_before(volume: Volume, *, shuffle: bool) -> None:
     signed = volume.voxels.dtype == np.int16
-    options = ClassicSeriesOptions(shuffle=shuffle, signed=signed, rescale=rescale)
+    undated = {"AcquisitionDate": None, "AcquisitionTime": None}  # older releases stumble over them
+    options = ClassicSeriesOptions(shuffle=shuffle, signed=signed, tags=undated)
     with tempfile.TemporaryDirectory() as folder:
         paths = write_classic_series(volume, Path(folder) / "classic", options)
         (classic,) = read_series_headers(Path(folder))
