@@ -154,6 +154,13 @@ def test_earlier_objects_are_kept_and_nothing_is_written(folder: Path, context: 
     assert (folder / name).read_bytes() == b"earlier"
 
 
+def test_objects_that_came_while_the_others_were_built_are_kept(folder: Path, built: list[BuiltObject]) -> None:
+    (folder / "rtstruct.dcm").write_bytes(b"earlier")
+    with pytest.raises(DicomWriteError, match="it is there already"):
+        filing._publish(folder, built)
+    assert {path.name for path in folder.iterdir()} == {"mask.nii.gz", "rtstruct.dcm"}
+
+
 class Failing:
     """Makes the nth call of a function fail, after it has done nothing."""
 
