@@ -149,6 +149,20 @@ def test_a_deflated_bomb_is_refused(volume: Volume, tmp_path: Path) -> None:
         read_dataset(path)
 
 
+def test_a_deflated_bomb_does_not_hide_behind_a_false_length_or_a_long_preface(volume: Volume, tmp_path: Path) -> None:
+    path = write_classic_series(volume, tmp_path, ClassicSeriesOptions())[0]
+    deflate(path, zeros=80 << 20)
+    content = path.read_bytes()
+    for false_length in (0, 1 << 30):
+        path.write_bytes(content[:140] + false_length.to_bytes(4, "little") + content[144:])
+        with pytest.raises(DicomReadError, match="its deflated dataset grows beyond"):
+            scan_folder(path)
+    note = b"\x02\x00\x02\x01OB\0\0" + (5000).to_bytes(4, "little") + bytes(5000)
+    path.write_bytes(content[:144] + note + content[144:])
+    with pytest.raises(DicomReadError, match="its deflated dataset grows beyond"):
+        scan_folder(path)
+
+
 def test_a_deflated_file_that_breaks_off_is_damaged(volume: Volume, tmp_path: Path) -> None:
     path = write_classic_series(volume, tmp_path, ClassicSeriesOptions())[0]
     deflate(path)

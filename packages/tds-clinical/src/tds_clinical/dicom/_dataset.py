@@ -12,6 +12,7 @@ from typing import BinaryIO, Final
 
 import pydicom
 from pydicom.dataset import FileDataset
+from pydicom.tag import BaseTag
 from pydicom.uid import (
     UID,
     DeflatedExplicitVRLittleEndian,
@@ -31,9 +32,7 @@ _EXPLICIT: Final = re.compile(rb"\x08\x00[\x00-\x18]\x00(?:UL|UI|CS|SH|LO|DA|TM|
 _IMPLICIT: Final = re.compile(rb"\x08\x00[\x00-\x18]\x00[\x00-\xff][\x00-\x03]\x00\x00", re.DOTALL)
 _BIG_ENDIAN: Final = re.compile(rb"\x00\x08\x00[\x00-\x18](?:UL|UI|CS|SH|LO|DA|TM|DT)", re.DOTALL)
 _DATASET_START: Final = _PREAMBLE_BYTES + len(_MAGIC)
-_GROUP_LENGTH_BYTES: Final = 12
-_META_BYTES: Final = 1024
-_DEFLATED: Final = DeflatedExplicitVRLittleEndian.encode()
+_META_GROUP: Final = 0x0002
 _FREE_INFLATED_BYTES: Final = 64 << 20
 _MOST_INFLATED: Final = 100
 _CHUNK_BYTES: Final = 1 << 20
@@ -69,11 +68,9 @@ def parse(path: Path, stream: BinaryIO, *, tags: Sequence[str] | None = None, pi
         DicomReadError: If a deflated dataset is larger than any image.
         Exception: Whatever pydicom raises at damage.
     """
-    start = stream.read(_META_BYTES)
+    bare = not has_preamble(stream)
+    _check_deflated(path, stream, 0 if bare else _DATASET_START)
     stream.seek(0)
-    if _DEFLATED in start:
-        _check_inflated(path, stream, start)
-    bare = start[_PREAMBLE_BYTES:_DATASET_START] != _MAGIC
     keep = None if tags is None else list(tags)
     dataset = pydicom.dcmread(stream, stop_before_pixels=not pixels, specific_tags=keep, force=bare)
     if bare and not dataset.file_meta.get("TransferSyntaxUID"):
@@ -110,18 +107,24 @@ def _encoding(dataset: FileDataset) -> UID:
     return ExplicitVRLittleEndian if is_little_endian else ExplicitVRBigEndian
 
 
-def _check_inflated(path: Path, stream: BinaryIO, start: bytes) -> None:
-    # The first element of the file's preface says where the deflated dataset begins (PS3.10, section 7.1).
-    begin = _DATASET_START + _GROUP_LENGTH_BYTES + int.from_bytes(start[140:144], "little")
+def _check_deflated(path: Path, stream: BinaryIO, begin: int) -> None:
+    # pydicom inflates whatever it finds at once. Where that begins, it is asked itself: another reader might see the
+    # file's preface end elsewhere, and look at other bytes.
     stream.seek(begin)
+    preface = pydicom.filereader.read_dataset(stream, is_implicit_VR=False, is_little_endian=True, stop_when=_is_beyond)
+    if preface.get("TransferSyntaxUID") != DeflatedExplicitVRLittleEndian:
+        return
     inflater, inflated_bytes, packed_bytes = zlib.decompressobj(-zlib.MAX_WBITS), 0, 0
     while not inflater.eof:
         packed = inflater.unconsumed_tail or stream.read(_CHUNK_BYTES)
         if not packed:
-            break
+            raise DicomReadError(path, "its deflated dataset is damaged or breaks off; export or copy it again")
         packed_bytes += 0 if inflater.unconsumed_tail else len(packed)
         inflated_bytes += len(inflater.decompress(packed, _CHUNK_BYTES))
         if inflated_bytes > max(_FREE_INFLATED_BYTES, _MOST_INFLATED * packed_bytes):
             reason = f"its deflated dataset grows beyond {inflated_bytes} bytes; export it uncompressed"
             raise DicomReadError(path, reason)
-    stream.seek(0)
+
+
+def _is_beyond(tag: BaseTag, _vr: str | None, _length: int) -> bool:
+    return tag.group != _META_GROUP
