@@ -101,6 +101,17 @@ def test_stacks_may_lie_anywhere(volume: Volume, tmp_path: Path) -> None:
         read_time_series([first, second])
 
 
+def test_a_stack_for_each_frame_does_not_split(volume: Volume, tmp_path: Path) -> None:
+    write_enhanced_series([volume], tmp_path / "e.dcm", EnhancedSeriesOptions())
+
+    def stack_each(image: Dataset) -> None:
+        for n, groups in enumerate(image.PerFrameFunctionalGroupsSequence):
+            groups.FrameContentSequence[0].StackID = str(n)
+
+    change(tmp_path, stack_each)
+    assert_same_image(read_only_series(tmp_path), volume)
+
+
 def test_several_files_of_one_series_are_several_volumes(volume: Volume, tmp_path: Path) -> None:
     for number in (2, 1):
         tags = {"InstanceNumber": number, "SOPInstanceUID": f"2.25.{number}"}

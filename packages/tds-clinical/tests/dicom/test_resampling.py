@@ -104,12 +104,13 @@ def test_tilted_slices_are_resampled_to_a_box_on_request(tmp_path: Path, caplog:
 
 
 @settings(max_examples=25, deadline=None)
-@given(affine=affines(), tilt=st.floats(-0.5, 0.5), uneven=st.booleans())
+@given(affine=affines(), rows_shifted=st.floats(-4.5, 4.5), uneven=st.booleans())
 def test_resampled_voxels_lie_where_they_say(
-    tmp_path_factory: pytest.TempPathFactory, affine: NDArray[np.float64], *, tilt: float, uneven: bool
+    tmp_path_factory: pytest.TempPathFactory, affine: NDArray[np.float64], *, rows_shifted: float, uneven: bool
 ) -> None:
     folder = tmp_path_factory.mktemp("tilted")
     affine[:3, 3] *= 0.2
+    tilt = rows_shifted * float(np.linalg.norm(affine[:3, 1])) / UNEVEN[-1]
     depths = UNEVEN if uneven else [3.0 * n for n in range(6)]
     write_slices(folder, depths, tilt=tilt, affine=affine)
     series = only(folder)
@@ -120,6 +121,7 @@ def test_resampled_voxels_lie_where_they_say(
     middle = np.zeros(volume.shape, bool)
     rows = volume.shape[1] - SHAPE[1]
     middle[:, rows + 1 : volume.shape[1] - rows - 1, :] = True
+    assert middle.any()
     assert_field(volume, inside=middle)
 
 
@@ -144,6 +146,12 @@ def test_missing_slices_are_never_made_up(tmp_path: Path, depths: list[float], w
     for resample in (False, True):
         with pytest.raises(IncompleteSeries, match=words):
             read_series(only(tmp_path), resample=resample)
+
+
+def test_slices_that_do_not_overlap_are_refused(tmp_path: Path) -> None:
+    write_slices(tmp_path, [3.0 * n for n in range(6)], tilt=3.0)
+    with pytest.raises(GeometryNotSupported, match=r"up to 45\.00 mm, so that some do not overlap"):
+        read_series(only(tmp_path), resample=True)
 
 
 @pytest.mark.parametrize("read", [read_sequences, read_study])

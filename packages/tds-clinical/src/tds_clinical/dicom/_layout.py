@@ -17,6 +17,7 @@ _GAP_TOLERANCE: Final = 0.05
 _DRIFT_TOLERANCE_MM: Final = 0.05
 _MISSING_TOLERANCE: Final = 0.1
 _WIDEST_GAP: Final = 2.5
+_ROUNDING: Final = 1e-3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -51,7 +52,8 @@ def lay_out(series: SeriesFiles, planes: Sequence[Plane], *, resample: bool = Fa
         resample: Whether slices off every regular grid get one to be resampled to, instead of being refused.
 
     Raises:
-        GeometryNotSupported: If there is a single slice; unless resampling, if slices are shifted against each other.
+        GeometryNotSupported: If there is a single slice; if slices are shifted against each other, unless they overlap
+            and may be resampled.
         IncompleteSeries: If slices are missing; unless resampling, if they are unevenly spaced.
     """
     if len(planes) < _FEWEST_SLICES:
@@ -66,7 +68,9 @@ def lay_out(series: SeriesFiles, planes: Sequence[Plane], *, resample: bool = Fa
             series.label, f"its slices are {drift}; read it resampled to a box, or rebuild it untilted"
         )
     if uneven or drift:
-        return _box(planes, positions, depths_mm, " and ".join(filter(None, (uneven, drift))))
+        box = _box(planes, positions, depths_mm, " and ".join(filter(None, (uneven, drift))))
+        _check_overlap(series, first, box)
+        return box
     rows, columns = first.shape
     return Layout(
         planes=tuple(planes),
@@ -114,10 +118,10 @@ def _box(
     rows, columns = first.shape
     axes = np.stack([first.down, first.across], axis=1)
     shifts = positions @ axes / first.spacing_mm
-    shifts = np.where(np.abs(shifts - np.rint(shifts)) < _PIXEL_ROUNDING, np.rint(shifts), shifts)
+    shifts = np.where(np.abs(shifts - np.rint(shifts)) < _ROUNDING, np.rint(shifts), shifts)
     low, high = np.floor(shifts.min(axis=0)), np.ceil(shifts.max(axis=0))
     step = float(median_low(np.diff(depths_mm).tolist()))
-    slices = int(np.floor(depths_mm[-1] / step + _PIXEL_ROUNDING)) + 1
+    slices = int(np.floor(depths_mm[-1] / step + _ROUNDING)) + 1
     corner = first.position_mm + axes @ (low * first.spacing_mm)
     grown = (high - low).astype(int)
     return Layout(
@@ -130,7 +134,11 @@ def _box(
     )
 
 
-_PIXEL_ROUNDING: Final = 1e-3
+def _check_overlap(series: SeriesFiles, first: Plane, box: Layout) -> None:
+    rows, columns = first.shape
+    if box.shape[0] > 2 * columns or box.shape[1] > 2 * rows:
+        reason = f"its slices are {box.irregularity}, so that some do not overlap; export it again"
+        raise GeometryNotSupported(series.label, reason)
 
 
 def _affine(first: Plane, corner: NDArray[np.float64], step: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -96,7 +96,7 @@ def split_volumes(files: Sequence[SliceFile]) -> tuple[Part, ...]:
     Args:
         files: All pictures of a series.
     """
-    stacks = _by(files, lambda file: (text(file.header, "StackID"),)) if _is_stacked(files) else [files]
+    stacks = _stacks(files)
     parts: list[Part] = []
     for position, stack in enumerate(stacks, start=1):
         words = (f"stack {position} of {len(stacks)}",) if len(stacks) > 1 else ()
@@ -104,8 +104,12 @@ def split_volumes(files: Sequence[SliceFile]) -> tuple[Part, ...]:
     return tuple(parts)
 
 
-def _is_stacked(files: Sequence[SliceFile]) -> bool:
-    return all(file.frame is not None and text(file.header, "StackID") for file in files)
+def _stacks(files: Sequence[SliceFile]) -> Sequence[Sequence[SliceFile]]:
+    if not all(file.frame is not None and text(file.header, "StackID") for file in files):
+        return [files]
+    stacks = _by(files, lambda file: (text(file.header, "StackID"),))
+    # A stack for each frame says nothing; such frames are told apart by their places.
+    return stacks if min(map(len, stacks)) >= _FEWEST_PLACES else [files]
 
 
 def _split_stack(files: Sequence[SliceFile], words: tuple[str, ...]) -> list[Part]:
