@@ -2,6 +2,7 @@
 
 from tds_clinical.dicom._archives import is_archive
 from tds_clinical.dicom._model import SeriesFiles, SliceFile
+from tds_clinical.dicom._picking import IdentifiedSeries
 from tds_clinical.dicom.identify import SequenceGuess, identify_sequence
 from tds_clinical.dicom.notes import reading_notes
 from tds_clinical.dicom.phantoms import shows_phantom
@@ -10,7 +11,6 @@ from tds_clinical.dicom.source import SourceFrame, SourceSeries, read_source
 from tds_clinical.dicom.study import (
     DicomSequences,
     DicomStudy,
-    IdentifiedSeries,
     looks_like_dicom,
     read_sequences,
     read_study,
