@@ -42,10 +42,13 @@ nitpick_ignore = [
     ("py:class", "tuple[int"),
     ("py:class", "dict[bool"),
     ("py:class", "tuple[~tds_core.description.Member"),
+    ("py:class", "tuple[~tds_clinical.measurement.diameters.LesionMeasurement"),
 ]
 nitpick_ignore_regex = [
     # The site builds without the network, so there is no inventory of other projects to link to.
     (r"py:.*", _NOT_OURS),
+    # What a prepared report keeps to itself.
+    (r"py:class", r"tds_clinical\.reports\.(album|content|language)\..*"),
 ]
 
 html_theme = "furo"

@@ -9,9 +9,19 @@ import pytest
 
 from tds_clinical.dicom import read_series, read_series_headers
 from tds_clinical.dicom.reading_back import read_segmentation
-from tds_clinical.testing import write_classic_study, write_raw_study
+from tds_clinical.testing import ClassicSeriesOptions, write_classic_series, write_classic_study, write_raw_study
 from tds_core.metrics import region_dice
-from tds_data import Case, LesionReport, PhantomConfig, Region, Volume, make_phantom, read_volume, write_volume
+from tds_data import (
+    Case,
+    LesionReport,
+    Modality,
+    PhantomConfig,
+    Region,
+    Volume,
+    make_phantom,
+    read_volume,
+    write_volume,
+)
 
 pytest.importorskip("fhir")
 
@@ -162,5 +172,25 @@ def test_four_raw_series_are_segmented_in_one_command_on_the_voxels_of_t1ce(
     mask = read_volume(tmp_path / "out" / "mask.nii.gz")
     assert mask.same_grid(truth)
     assert region_dice(mask.voxels, truth.voxels)[Region.WT] >= 0.85
+    labels, _ = read_segmentation(tmp_path / "out" / "seg.dcm")
+    assert places(labels) == places(mask)
+
+
+def test_tilted_series_is_refused_and_read_on_request(tds: Tds, phantom: Case, tmp_path: Path) -> None:
+    flair = phantom.images[Modality.FLAIR]
+    write_classic_series(flair, tmp_path / "study", ClassicSeriesOptions(modality=Modality.FLAIR))
+    for path in (tmp_path / "study").iterdir():  # each slice a little further to the side, as under a tilted gantry
+        image = pydicom.dcmread(path)
+        x, y, z = image.ImagePositionPatient
+        image.ImagePositionPatient = [x, y + 0.2 * float(z), z]
+        image.save_as(path)
+    code, _, err = tds("segment", tmp_path / "study", "-o", tmp_path / "out")
+    assert code == 3
+    assert "shifted" in err
+    code, out, err = tds("segment", tmp_path / "study", "-o", tmp_path / "out", "--resample", "--no-prepare")
+    assert code == 0
+    assert "series_resampled" in err
+    assert "resampled" in out
+    mask = read_volume(tmp_path / "out" / "mask.nii.gz")
     labels, _ = read_segmentation(tmp_path / "out" / "seg.dcm")
     assert places(labels) == places(mask)

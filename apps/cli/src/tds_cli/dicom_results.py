@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from tds_cli.output import json_text
 from tds_cli.results import FiledReport, ResultOptions, write_file
-from tds_clinical.dicom import SeriesFiles, SourceSeries, read_source, study_time
+from tds_clinical.dicom import SourceSeries, study_time
 from tds_clinical.dicom.writing.filing import FilingOptions, write_results
 from tds_clinical.dicom.writing.segmentation import SegmentationKind
 from tds_clinical.fhir import build_bundle
@@ -21,14 +21,14 @@ FHIR_NAME: Final = "fhir.json"
 
 
 def write_dicom_results(
-    folder: Path, found: "Segmentation", series: SeriesFiles, filed: FiledReport, options: ResultOptions
+    folder: Path, found: "Segmentation", source: SourceSeries, filed: FiledReport, options: ResultOptions
 ) -> None:
     """Write what was found as DICOM objects of the study and as a FHIR bundle, all or nothing.
 
     Args:
         folder: An existing folder.
         found: Case, mask and report on the grid of the series.
-        series: The series.
+        source: The series.
         filed: The report for people.
         options: What is written, and how.
 
@@ -36,7 +36,7 @@ def write_dicom_results(
         DataError: If the bundle cannot be written.
         ClinicalError: If an object cannot be made or written, or the objects do not agree.
     """
-    context = result_context(found, read_source(series), reproducible=options.reproducible)
+    context = result_context(found, source, reproducible=options.reproducible)
     kind = SegmentationKind.LABELMAP if options.labelmap else SegmentationKind.BINARY
     references = write_results(
         folder,

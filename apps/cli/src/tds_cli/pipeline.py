@@ -116,7 +116,7 @@ def segment_into(folder: Path, request: SegmentRequest, *, progress: Progress) -
             images = dict(raw.images)
             with _timed(timings, "prepare"):
                 study, back = make_ready(raw, prepare=request.prepare, space=request.space, progress=progress)
-            source = raw.dicom.get(back.modality)
+            source = raw.source(back.modality)
         found = _segment(study, ready, request, progress)
     if back is not None:
         found = back.carry_result(found)

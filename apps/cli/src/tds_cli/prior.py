@@ -11,7 +11,7 @@ from tds_data.vocabulary import Modality
 from tds_data.volume import Volume
 
 if TYPE_CHECKING:
-    from tds_clinical.dicom import SeriesFiles
+    from tds_clinical.dicom import SourceSeries
     from tds_clinical.followup import FollowUp
     from tds_core.inference import Segmentation
 
@@ -52,26 +52,22 @@ def change_since(
     return Change(follow_up=follow_up, timeline=draw_timeline(follow_up))
 
 
-def day_of_study(said: date | None, series: "SeriesFiles | None") -> date:
+def day_of_study(said: date | None, source: "SourceSeries | None") -> date:
     """Return the day on which a study was taken.
 
     Args:
         said: What the user says.
-        series: What was read, if it was DICOM.
+        source: What was read, if it was DICOM.
 
     Raises:
         UsageFault: If nobody says.
     """
     if said is not None:
         return said
-    found = None if series is None else _header_day(series)
+    from tds_clinical.dicom.study_time import study_day  # noqa: PLC0415  # few results have a prior
+
+    found = None if source is None else study_day(source.header)
     if found is None:
         message = "nothing says when the study was taken, which a comparison needs; say it with --date YYYY-MM-DD"
         raise UsageFault(message)
     return found
-
-
-def _header_day(series: "SeriesFiles") -> date | None:
-    from tds_clinical.dicom import read_source, study_day  # noqa: PLC0415  # few results have a prior
-
-    return study_day(read_source(series).header)

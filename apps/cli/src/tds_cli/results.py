@@ -13,7 +13,7 @@ from tds_data.nifti import write_volume
 
 if TYPE_CHECKING:
     from tds_cli.prior import Change
-    from tds_clinical.dicom import SeriesFiles
+    from tds_clinical.dicom import SourceSeries
     from tds_clinical.dicom.writing.key_images import KeyPicture
     from tds_clinical.reports.options import LanguageCode, ReportOptions
     from tds_core.bundle import Bundle
@@ -66,7 +66,7 @@ def write_result(
     found: "Segmentation",
     bundle: "Bundle",
     *,
-    source: "SeriesFiles | None",
+    source: "SourceSeries | None",
     change: "Change | None" = None,
     options: ResultOptions,
 ) -> None:

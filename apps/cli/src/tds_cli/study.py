@@ -19,7 +19,7 @@ from tds_data.vocabulary import Modality
 from tds_data.volume import Volume
 
 if TYPE_CHECKING:
-    from tds_clinical.dicom import SeriesFiles
+    from tds_clinical.dicom import SeriesFiles, SourceSeries
 
 _DEPTH: Final = 4
 _DICOM_NAME: Final = "study"
@@ -35,12 +35,14 @@ class StudyRequest:
         reference: An expert mask, in place of the one that may lie in the folder.
         modality: The sequence that a single file holds, if its name does not say.
         series: Series number or UID to read as a sequence; DICOM only.
+        resample: Whether tilted or unevenly spaced slices are resampled to a box instead of refused; DICOM only.
     """
 
     path: Path
     reference: Path | None = None
     modality: Modality | None = None
     series: Mapping[Modality, str] = field(default_factory=dict)
+    resample: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -69,6 +71,7 @@ class RawStudy:
         notes: What had to be assumed, to be kept with the result.
         prefix: What the files that come of it are to be named with, so that a phantom stays known as one.
         dicom: What each sequence was read from, if it was DICOM.
+        is_resampled: Whether tilted or unevenly spaced slices of it were resampled to a box.
     """
 
     name: str
@@ -77,6 +80,22 @@ class RawStudy:
     notes: tuple[QualityFlag, ...] = ()
     prefix: str = ""
     dicom: "Mapping[Modality, SeriesFiles]" = field(default_factory=dict)
+    is_resampled: bool = False
+
+    def source(self, modality: Modality) -> "SourceSeries | None":
+        """Return the series of a sequence as results refer to it, `None` if the study was no DICOM.
+
+        Args:
+            modality: The sequence.
+
+        Raises:
+            ClinicalError: If a file can no longer be read.
+        """
+        if modality not in self.dicom:
+            return None
+        from tds_clinical.dicom import read_source  # noqa: PLC0415  # pydicom is imported for DICOM only
+
+        return read_source(self.dicom[modality], resample=self.is_resampled)
 
 
 def check_request(request: StudyRequest) -> None:
@@ -101,16 +120,15 @@ def check_request(request: StudyRequest) -> None:
 
 
 def read_study(request: StudyRequest) -> Study:
-    """Return the study at a path.
+    """Return the study in image files that share one grid.
 
     Args:
         request: What to read.
 
     Raises:
         DataError: If it cannot be read or put together.
-        ClinicalError: If it is DICOM that cannot be read.
     """
-    study = _read_images(request) if holds_images(request.path) else _read_other(request)
+    study = _read_images(request)
     if request.reference is None:
         return study
     return replace(study, case=replace(study.case, reference=read_reference(request.reference)))
@@ -177,23 +195,22 @@ def _assumed(files: StudyFiles) -> tuple[QualityFlag, ...]:
     return tuple(QualityFlag(code="ASSUMED", severity=Severity.INFO, message=note) for note in files.notes)
 
 
-def _read_other(request: StudyRequest) -> Study:
-    # pydicom is imported only where there may be DICOM to read.
-    from tds_clinical.dicom import reading_notes, read_study as read_dicom  # noqa: I001, PLC0415
-
-    _check_dicom(request)
-    found = read_dicom(request.path, overrides=request.series)
-    return Study(case=found.case, notes=reading_notes(found))
-
-
 def _raw_dicom(request: StudyRequest) -> RawStudy:
+    # pydicom is imported only where there may be DICOM to read.
     from tds_clinical.dicom import read_sequences, reading_notes, shows_phantom  # noqa: PLC0415  # as above
 
     _check_dicom(request)
-    found = read_sequences(request.path, overrides=request.series)
+    found = read_sequences(request.path, overrides=request.series, resample=request.resample)
     files = {entry.modality: entry.files for entry in found.series if entry.modality is not None}
     prefix = _DICOM_PHANTOM if shows_phantom(files.values()) else ""
-    return RawStudy(name=_DICOM_NAME, images=found.images, notes=reading_notes(found), prefix=prefix, dicom=files)
+    return RawStudy(
+        name=_DICOM_NAME,
+        images=found.images,
+        notes=reading_notes(found),
+        prefix=prefix,
+        dicom=files,
+        is_resampled=request.resample,
+    )
 
 
 def _check_dicom(request: StudyRequest) -> None:

@@ -44,6 +44,10 @@ OfModality = Annotated[Modality | None, typer.Option("--modality", help="What a 
 Series = Annotated[
     list[str] | None, typer.Option("--series", metavar="MODALITY=SERIES", help="DICOM series (number or UID) to use.")
 ]
+Resample = Annotated[
+    bool,
+    typer.Option("--resample", help="Resample tilted or unevenly spaced DICOM slices to a box; refused otherwise."),
+]
 Prepare = Annotated[
     bool | None,
     typer.Option(
@@ -85,6 +89,7 @@ def segment(  # noqa: PLR0913  # a command's parameters are its options
     reference: Reference = None,
     modality: OfModality = None,
     series: Series = None,
+    resample: Resample = False,
     prepare: Prepare = None,
     space: InSpace = None,
     pdf: Pdf = False,
@@ -119,7 +124,7 @@ def segment(  # noqa: PLR0913  # a command's parameters are its options
     from tds_cli.summary import tell_result  # noqa: PLC0415  # as above
 
     request = SegmentRequest(
-        study=StudyRequest(path=study, reference=reference, modality=modality, series=chosen),
+        study=StudyRequest(path=study, reference=reference, modality=modality, series=chosen, resample=resample),
         model=ModelRequest(folder=model, trusted=trusted, device=device),
         max_bytes=max_bytes,
         space=space,

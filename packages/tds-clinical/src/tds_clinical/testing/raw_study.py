@@ -68,7 +68,7 @@ def write_raw_study(
     folder: Path,
     *,
     seed: int = 0,
-    acquisitions: Mapping[Modality, Acquisition] = RAW_ACQUISITIONS,
+    acquisitions: Mapping[Modality, Acquisition] | None = None,
 ) -> Volume | None:
     """Write the sequences of a head as DICOM series, each on its own grid, and return the truth on that of the first.
 
@@ -77,6 +77,7 @@ def write_raw_study(
         folder: Where to write one folder for each series; made if absent.
         seed: Makes all identifiers and the shuffling.
         acquisitions: How each sequence is taken, those that the head has; the truth lies on the first one's voxels.
+            `RAW_ACQUISITIONS` if `None`.
 
     Returns:
         Labels 0 to 3, or `None` if the head has no reference.
@@ -85,7 +86,7 @@ def write_raw_study(
         DicomWriteError: If a file cannot be written.
     """
     truth = None
-    taken = {modality: how for modality, how in acquisitions.items() if modality in head.images}
+    taken = {modality: how for modality, how in (acquisitions or RAW_ACQUISITIONS).items() if modality in head.images}
     for number, (modality, how) in enumerate(taken.items(), start=1):
         grid = _grid(head.grid, how)
         image = resample_to(head.images[modality], grid, _move(how))
