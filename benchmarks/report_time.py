@@ -3,13 +3,18 @@
 The study is noise in an ellipsoid with three tumours of three labels, each in nested balls. What takes time is the size
 of the grid, the number of sequences and that of lesions; noise makes the pictures no easier to compress than patients.
 
-    python benchmarks/report_time.py [--repeats 5]
+    python benchmarks/report_time.py [--repeats 5] [-o FILE.json]
 """
 
 import argparse
+import json
+import os
+import platform
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -33,7 +38,9 @@ def main() -> None:
     """Print the median time of each document."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--repeats", type=int, default=5)
-    repeats = parser.parse_args().repeats
+    parser.add_argument("-o", "--output", type=Path, help="JSON file to write")
+    arguments = parser.parse_args()
+    repeats = arguments.repeats
     case, mask = make_study()
     report = report_on(mask)
     options = ReportOptions(
@@ -44,8 +51,20 @@ def main() -> None:
     prepare_report(case, mask, report, options).pdf()  # imports everything first
     times = [measure(lambda: prepare_report(case, mask, report, options)) for _ in range(repeats)]
     print(f"{len(report.lesions)} lesions, {len(MODALITIES)} sequences, median of {repeats}")
-    for name in times[0]:
-        print(f"{name:>12}  {median(entry[name] for entry in times):.3f} s")
+    medians = {name: round(median(entry[name] for entry in times), 3) for name in times[0]}
+    for name, seconds in medians.items():
+        print(f"{name:>12}  {seconds:.3f} s")
+    if arguments.output is not None:
+        document = {
+            "size": SHAPE,
+            "lesions": len(report.lesions),
+            "repeats": repeats,
+            "median_s": medians,
+            "cores": len(os.sched_getaffinity(0)),
+            "platform": platform.platform(),
+            "versions": {name: version(name) for name in ("tds-clinical", "fpdf2", "jinja2", "pillow", "numpy")},
+        }
+        arguments.output.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
 
 
 def measure(prepare: Callable[[], PreparedReport]) -> dict[str, float]:
