@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tds_clinical.followup.course import Course
 from tds_clinical.followup.criteria import (
     ORDER,
     Category,
@@ -165,6 +166,14 @@ def test_a_complete_response_needs_every_lesion_to_go() -> None:
     assert possible_categories(found) == (CR, (CR,))
     kept = course([size(8, 8), size(30, 30)], [size(8, 8)])
     assert possible_categories(read(kept, rano(3))) == (PR, (PR,))
+
+
+def test_what_enhances_anew_leaves_no_complete_response_however_small_it_is() -> None:
+    gone = Course(sizes=({1: size(30, 30)}, {1: size(6, 6)}), links=((),), returned=({}, {}))
+    assert read(gone, rano(3)).fresh == (1,)
+    assert possible_categories(read(gone, rano(3))) == (PR, (PR,))
+    faint = Course(sizes=({1: size(30, 30)}, {1: size(4, 4)}), links=((),), returned=({}, {}))
+    assert possible_categories(read(faint, recist(2))) == (PR, (PR, PD))
 
 
 def test_without_measurable_lesions_only_new_ones_can_be_judged() -> None:

@@ -102,6 +102,11 @@ class Reading:
     fresh: tuple[int, ...]
     growth: Presence
 
+    @property
+    def has_others(self) -> bool:
+        """Whether anything but target lesions enhances now, however small: then no response is complete."""
+        return bool(self.others or self.fresh)
+
 
 def read(course: Course, rule: Rule) -> Reading:
     """Return what a rule sees.
@@ -171,11 +176,11 @@ def possible_categories(reading: Reading) -> tuple[Category, tuple[Category, ...
     ranks = [ORDER.index(category) for category in (best, value, worst)]
     spread = ORDER[min(ranks) : max(ranks) + 1]
     found = {
-        _overall(category, has_others=bool(reading.others), is_worse=is_new or has_growth)
+        _overall(category, has_others=reading.has_others, is_worse=is_new or has_growth)
         for category, is_new, has_growth in product(spread, reading.new.readings, reading.growth.readings)
     }
     is_worse = reading.new is Presence.YES
-    stated = _overall(value, has_others=bool(reading.others), is_worse=is_worse)
+    stated = _overall(value, has_others=reading.has_others, is_worse=is_worse)
     return stated, tuple(category for category in ORDER if category in found)
 
 
