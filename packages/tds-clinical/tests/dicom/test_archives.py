@@ -49,7 +49,7 @@ def everything_below(folder: Path) -> list[str]:
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
 
 
-@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2])
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
 def test_an_archive_is_read_like_its_folder(case: Case, study_folder: Path, tmp_path: Path, method: int) -> None:
     (study_folder / "notes.txt").write_text("x")
     study = read_study(pack(study_folder, tmp_path / "study.zip", method))
@@ -123,6 +123,8 @@ HOSTILE: list[tuple[str, Fill, str]] = [
     ("link", link, "link or a special file"),
     ("device", lambda z: link(z, stat.S_IFCHR), "link or a special file"),
     ("duplicate", duplicate, "member 3 has the name of another one"),
+    # zipfile unpacks these a whole chunk at a time, whatever size was declared and checked.
+    ("bzip2", lambda z: z.writestr("a", "x", zipfile.ZIP_BZIP2), "method 12, which is not supported"),
     ("lzma", lambda z: z.writestr("a", "x", zipfile.ZIP_LZMA), "method 14, which is not supported"),
 ]
 

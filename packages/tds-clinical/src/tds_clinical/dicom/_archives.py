@@ -21,7 +21,8 @@ from tds_clinical.errors import ArchiveNotReadable
 
 _MAGIC: Final = (b"PK\x03\x04", b"PK\x05\x06")
 _ENCRYPTED: Final = 0x1
-_METHODS: Final = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2})
+# Only these does zipfile unpack by as many bytes as are asked for; of others, a chunk may grow beyond all memory.
+_METHODS: Final = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
 _UNIX: Final = 3
 _UNSAFE: Final = re.compile(r"[^A-Za-z0-9._-]+")
 _LONGEST_NAME: Final = 60
