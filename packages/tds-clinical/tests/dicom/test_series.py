@@ -142,9 +142,10 @@ def test_an_image_without_pixels_is_damaged(study_folder: Path) -> None:
         scan_folder(study_folder)
 
 
-def test_an_image_without_a_series_is_damaged(study_folder: Path) -> None:
-    rewrite(first_file(study_folder), SeriesInstanceUID=None)
-    with pytest.raises(DicomReadError, match="no SeriesInstanceUID"):
+@pytest.mark.parametrize("keyword", ["SeriesInstanceUID", "StudyInstanceUID", "SOPInstanceUID", "SOPClassUID"])
+def test_an_image_that_does_not_say_what_it_is_or_where_it_belongs_is_damaged(study_folder: Path, keyword: str) -> None:
+    rewrite(first_file(study_folder), **{keyword: None})
+    with pytest.raises(DicomReadError, match=f"no {keyword}"):
         scan_folder(study_folder)
 
 

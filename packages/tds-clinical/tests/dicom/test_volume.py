@@ -215,6 +215,15 @@ def test_uneven_slices_are_refused(series_files: tuple[Path, ...], tmp_path: Pat
         read_only_series(tmp_path)
 
 
+def test_slices_that_creep_off_their_grid_little_by_little_are_refused(tmp_path: Path) -> None:
+    image = Volume(np.zeros((3, 2, 60), np.uint16), np.diag([1.0, 1.0, 2.0, 1.0]))
+    for path in write_classic_series(image, tmp_path / "series", ClassicSeriesOptions()):
+        x, y, z = pydicom.dcmread(path).ImagePositionPatient
+        edit(path, ImagePositionPatient=[x, y, z if z < 60 else z + 0.045 * (z - 60)])
+    with pytest.raises(IncompleteSeries, match=r"2\.09 mm lie between slices .* unevenly spaced"):
+        read_only_series(tmp_path)
+
+
 def test_sheared_slices_are_refused(series_files: tuple[Path, ...], tmp_path: Path) -> None:
     for k, path in enumerate(series_files):
         x, y, z = pydicom.dcmread(path).ImagePositionPatient

@@ -30,7 +30,7 @@ ENHANCED_CLASSES: Final = frozenset({EnhancedMRImageStorage, LegacyConvertedEnha
 _READABLE: Final = ENHANCED_CLASSES | {MRImageStorage}
 _NATIVE: Final = frozenset({ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian})
 _VR_BYTES: Final = 4
-_UIDS: Final = ("SeriesInstanceUID", "StudyInstanceUID", "SOPInstanceUID")
+_UIDS: Final = ("SeriesInstanceUID", "StudyInstanceUID", "SOPInstanceUID", "SOPClassUID")
 _PIXEL_DATA_TAGS: Final = (b"\xe0\x7f\x10\x00", b"\x7f\xe0\x00\x10")
 
 

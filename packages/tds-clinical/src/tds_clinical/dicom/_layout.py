@@ -61,7 +61,7 @@ def lay_out(series: SeriesFiles, planes: Sequence[Plane], *, resample: bool = Fa
     first = planes[0]
     positions = np.array([plane.position_mm for plane in planes]) - first.position_mm
     depths_mm = positions @ first.normal
-    uneven = _unevenness(series, np.diff(depths_mm), resample=resample)
+    uneven = _unevenness(series, depths_mm, resample=resample)
     drift = _drift(positions, depths_mm, first.normal)
     if drift and not resample:
         raise GeometryNotSupported(
@@ -82,11 +82,13 @@ def lay_out(series: SeriesFiles, planes: Sequence[Plane], *, resample: bool = Fa
     )
 
 
-def _unevenness(series: SeriesFiles, steps: NDArray[np.float64], *, resample: bool) -> str:
+def _unevenness(series: SeriesFiles, depths_mm: NDArray[np.float64], *, resample: bool) -> str:
+    steps = np.diff(depths_mm)
     expected = float(median_low(steps.tolist()))
     worst = int(np.argmax(np.abs(steps - expected)))
     widest = int(np.argmax(steps))
-    if abs(steps[worst] - expected) <= _GAP_TOLERANCE * expected:
+    off_mm = float(np.abs(depths_mm - np.linspace(0.0, depths_mm[-1], depths_mm.size)).max())
+    if abs(steps[worst] - expected) <= _GAP_TOLERANCE * expected and off_mm <= _tolerance_mm(depths_mm):
         return ""
     missing = _missing(float(steps[widest]) / expected)
     if missing or not resample:
@@ -106,9 +108,12 @@ def _missing(ratio: float) -> int:
 def _drift(positions: NDArray[np.float64], depths_mm: NDArray[np.float64], normal: NDArray[np.float64]) -> str:
     shifted = positions - depths_mm[:, None] * normal
     drift_mm = float(np.linalg.norm(shifted, axis=1).max())
-    if drift_mm <= _DRIFT_TOLERANCE_MM + _GAP_TOLERANCE * float(depths_mm[-1]) / (len(depths_mm) - 1):
-        return ""
-    return f"shifted against each other by up to {drift_mm:.2f} mm"
+    return "" if drift_mm <= _tolerance_mm(depths_mm) else f"shifted against each other by up to {drift_mm:.2f} mm"
+
+
+def _tolerance_mm(depths_mm: NDArray[np.float64]) -> float:
+    """Return how far from its place on a regular grid a slice may lie."""
+    return _DRIFT_TOLERANCE_MM + _GAP_TOLERANCE * float(depths_mm[-1]) / (len(depths_mm) - 1)
 
 
 def _box(
