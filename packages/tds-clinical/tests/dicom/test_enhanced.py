@@ -1,4 +1,5 @@
 import tempfile
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -281,6 +282,23 @@ def test_damaged_images_are_listed_and_refused(
     (series,) = read_series_headers(tmp_path)
     with pytest.raises(DicomReadError, match=message):
         read_series(series)
+
+
+def test_no_memory_is_asked_for_frames_that_are_not_there(tmp_path: Path) -> None:
+    image = Volume(np.zeros((2, 2, 200), np.uint16), np.diag([1.0, 1.0, 2.0, 1.0]))
+    write_enhanced_series([image], tmp_path / "enhanced.dcm", EnhancedSeriesOptions())
+
+    def claim(dataset: Dataset) -> None:
+        dataset.Rows = dataset.Columns = 1000
+        dataset.PixelData = bytes(1000 * 1000 * 2)
+
+    change(tmp_path, claim)
+    tracemalloc.start()
+    with pytest.raises(DicomReadError, match=r"claims \d+ bytes of pixels, 2000000 are stored"):
+        read_only_series(tmp_path)
+    peak_bytes = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak_bytes < 100 << 20
 
 
 def test_a_damaged_value_in_a_functional_group_is_named(volume: Volume, tmp_path: Path) -> None:

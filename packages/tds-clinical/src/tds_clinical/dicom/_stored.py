@@ -76,6 +76,8 @@ def pixel_format(file: SliceFile) -> PixelFormat:
 def check_claim(plane: Plane, form: PixelFormat) -> None:
     """Check that a file can hold as many pixels as its header says, before memory is asked for them.
 
+    A frame of a multi-frame image is not there without those before it.
+
     Args:
         plane: The picture.
         form: How its pixels are stored.
@@ -85,7 +87,7 @@ def check_claim(plane: Plane, form: PixelFormat) -> None:
     """
     file = plane.file
     rows, columns = plane.shape if file.tile is None else file.tile.image_shape
-    claimed = rows * columns * form.dtype.itemsize
+    claimed = rows * columns * form.dtype.itemsize * (file.frame or 1)
     try:
         stored = file.path.stat().st_size
     except OSError as error:
