@@ -259,6 +259,17 @@ def test_what_is_no_transaction_is_not_sent(scripted: Scripted, document: Json) 
     assert server.bodies == []
 
 
+@pytest.mark.parametrize("value", [float("inf"), float("nan"), "\ud800"])
+def test_what_json_cannot_hold_is_not_sent_and_not_told(scripted: Scripted, value: object) -> None:
+    server = scripted((200, OK))
+    one = entry(1)
+    one["resource"]["note"] = [{"text": "4711", "value": value}]
+    with pytest.raises(PushFailed, match="cannot be written as JSON") as caught:
+        push_bundle(bundle_of(one, entry(2)), server.address, FAST)
+    assert server.bodies == []
+    assert "4711" not in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("address", "told"),
     [

@@ -93,13 +93,13 @@ def post(url: str, bundle: Json, options: PushOptions) -> Json:
 
     Raises:
         ClinicalDependency: If `requests` is not installed.
-        PushFailed: If the server did not take it, or answered with something else than a bundle.
+        PushFailed: If JSON cannot hold it, the server did not take it, or answered with something else than a bundle.
     """
     try:
         import requests  # noqa: PLC0415  # an extra
     except ImportError as error:
         raise ClinicalDependency("requests", "fhir") from error
-    body = json.dumps(bundle, ensure_ascii=False, allow_nan=False).encode()
+    body = _body(bundle)
     with requests.Session() as session:
         session.trust_env = False  # all settings come from the caller; no file of passwords may replace the token
         if options.token is not None:
@@ -112,6 +112,14 @@ def post(url: str, bundle: Json, options: PushOptions) -> Json:
             logger.info("fhir_push_retry", extra={"status": answer.status, "attempt": attempt + 1, "wait_s": wait_s})
             time.sleep(min(wait_s, _LONGEST_WAIT_S))
         return _bundle(_attempt(session, url, body, options))
+
+
+def _body(bundle: Json) -> bytes:
+    try:
+        return json.dumps(bundle, ensure_ascii=False, allow_nan=False).encode()
+    except ValueError:  # of a number that is none, or half a character
+        message = "the bundle holds a number or a letter that cannot be written as JSON; build it again"
+        raise PushFailed(message) from None  # the cause would show values
 
 
 def _split(base_url: str) -> SplitResult:
