@@ -38,6 +38,14 @@ def test_a_category_says_why_and_what_else_it_could_be(follow_up: FollowUp) -> N
     assert recist.sums == "Sum at each time point: 36.0 (34.0 to 38.0); 40.2 (38.0 to 44.0) mm"
 
 
+def test_a_small_volume_is_not_summed_to_nothing(follow_up: FollowUp) -> None:
+    small = replace(
+        follow_up.assessments[0], unit="ml", sum_mm=(2.5, 0.04), sum_interval=((2.0, 3.0), (0.004, 0.06)), possible=()
+    )
+    (assessed,) = change_since(replace(follow_up, assessments=(small,)), None, GERMAN).assessed
+    assert assessed.sums == "Summe zu jedem Zeitpunkt: 2,5 (2,0 bis 3,0); 0,04 (< 0,01 bis 0,06) mL"
+
+
 def test_a_category_that_is_not_known_is_shown_as_it_is(follow_up: FollowUp) -> None:
     odd = replace(follow_up.assessments[0], category="XY", unit="ml", sum_mm=())
     (assessed,) = change_since(replace(follow_up, assessments=(odd,)), None, ENGLISH).assessed

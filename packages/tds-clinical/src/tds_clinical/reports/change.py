@@ -12,7 +12,7 @@ from tds_clinical.followup.model import Assessment, ChangeKind, FollowUp, Lesion
 from tds_clinical.reports.content import Assessed, Change, Table
 from tds_clinical.reports.flags import flags_of
 from tds_clinical.reports.language import Language
-from tds_clinical.reports.wording import volume
+from tds_clinical.reports.wording import millilitres, volume
 from tds_data.vocabulary import REGIONS, Region
 
 _FORMATS: Final = ("PNG", "JPEG")
@@ -83,13 +83,16 @@ def _category(entry: Assessment, language: Language) -> str:
 
 
 def _sums(entry: Assessment, language: Language) -> list[str]:
-    decimals = 0 if entry.unit == "mm2" else 1
-    sums = [language.number(value, decimals) for value in entry.sum_mm]
+    sums = [_sum(value, entry.unit, language) for value in entry.sum_mm]
     if len(entry.sum_interval) != len(sums):
         return sums
-    ends = [[language.number(end, decimals) for end in interval] for interval in entry.sum_interval]
+    ends = [[_sum(end, entry.unit, language) for end in interval] for interval in entry.sum_interval]
     text = language.words.sum_with_interval
     return [text.format(sum=value, low=low, high=high) for value, (low, high) in zip(sums, ends, strict=True)]
+
+
+def _sum(value: float, unit: str, language: Language) -> str:
+    return millilitres(value, language) if unit == "ml" else language.number(value, 0 if unit == "mm2" else 1)
 
 
 def _changes(changes: Sequence[LesionChange], language: Language) -> Table:
