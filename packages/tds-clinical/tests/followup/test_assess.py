@@ -98,7 +98,10 @@ def test_confirmed_progression_soon_after_radiotherapy_counts() -> None:
 
 
 def test_radiotherapy_after_the_latest_time_point_protects_nothing() -> None:
-    assert judge(GROWN, radiotherapy_ended=LATEST + timedelta(weeks=1))[0].category == "PD"
+    found = judge(GROWN, radiotherapy_ended=LATEST + timedelta(weeks=1))
+    assert found[0].category == "PD"
+    assert "ended after the latest time point" in " ".join(found[0].reasons)
+    assert "ended after" not in " ".join(judge(STABLE, radiotherapy_ended=LATEST + timedelta(weeks=1))[0].reasons)
 
 
 def test_without_a_date_the_weeks_since_radiotherapy_are_not_known() -> None:
@@ -122,6 +125,13 @@ def test_obstacles_leave_nothing_to_evaluate() -> None:
     found = judge(GROWN, obstacles=("No contrast agent.",))
     assert categories(found) == ["NE"] * 3
     assert found[0].reasons == ("No contrast agent.",)
+
+
+def test_a_clear_decline_is_progression_even_where_images_cannot_be_evaluated() -> None:
+    found = judge(STABLE, obstacles=("No contrast agent.",), status=ClinicalStatus.WORSE)
+    assert categories(found) == ["PD", "PD", "NE"]
+    assert found[0].reasons[0] == "No contrast agent."
+    assert "clearly worse" in found[0].reasons[1]
 
 
 def test_without_targets_the_reasons_say_why() -> None:

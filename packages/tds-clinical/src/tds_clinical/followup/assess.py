@@ -35,6 +35,10 @@ _RADIOTHERAPY_RECENT: Final = (
     "Less than 12 weeks have passed since radiotherapy: what looks like progression may be pseudoprogression, and "
     "needs a confirmation by a scan or by tissue."
 )
+_RADIOTHERAPY_LATER: Final = (
+    "Radiotherapy ended after the latest time point: if it had begun by then, what looks like progression may be "
+    "pseudoprogression."
+)
 
 Categories = tuple[Category, tuple[Category, ...]]
 """The category by the measured values, and all that are possible."""
@@ -86,6 +90,9 @@ def _assess(reading: Reading, setting: Setting) -> Assessment:
         else:
             (stated, possible), heard = _with_clinical((stated, possible), setting)
             reasons += heard
+    elif rule.name != RECIST and setting.clinical.status is ClinicalStatus.WORSE:
+        (stated, possible), heard = _with_status((stated, possible), setting)
+        reasons += heard
     return Assessment(
         criteria=rule.name,
         category=str(possible[0] if len(possible) == 1 else Category.UNCERTAIN),
@@ -135,8 +142,9 @@ def _with_radiotherapy(found: Categories, setting: Setting) -> tuple[Categories,
         return found, []
     if ended is None or latest is None:
         return found, [_RADIOTHERAPY_UNKNOWN]
-    if not 0 <= (latest - ended).days < _PROTECTED_DAYS:
-        return found, []
+    days = (latest - ended).days
+    if not 0 <= days < _PROTECTED_DAYS:
+        return found, [_RADIOTHERAPY_LATER] if days < 0 else []
     widened = tuple(sorted({*possible, Category.SD}, key=list(Category).index))
     return (stated, widened), [_RADIOTHERAPY_RECENT]
 
