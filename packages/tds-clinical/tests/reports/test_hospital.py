@@ -133,6 +133,7 @@ def test_no_message_holds_what_the_heading_says(made: Made, text: str) -> None:
         ("</main><p>", "closes <main>"),
         ("<body><p>", "makes <body>"),
         ('<link rel="x">', "makes <link>"),
+        ("<plaintext>x</plaintext>", "makes <plaintext>"),
         ("<div><p>x", "leaves <div> open, which begins in line 1"),
         ("<p>x</div>", "closes <div>, which is not open"),
         ("<div></span></div>", "closes <span>"),
@@ -152,6 +153,19 @@ def test_no_message_holds_what_the_heading_says(made: Made, text: str) -> None:
 def test_what_would_hide_the_notice_or_fetch_something_is_refused(made: Made, text: str, message: str) -> None:
     with pytest.raises(ReportError, match=message):
         made(text)
+
+
+def test_no_style_of_a_template_outdoes_that_of_the_notice(made: Made, phantom_report: LesionReport) -> None:
+    page = made("<style>.tds-notice, .tds-phantom { display: none !important; }</style><p>x", of=phantom_report)
+    bands = re.findall(r'<div class="tds-(?:notice|phantom)"[^>]*>', page)
+    assert len(bands) == 4
+    assert all("display: block !important; visibility: visible !important" in band for band in bands)
+
+
+def test_the_built_in_report_has_no_style_outside_its_sheet(
+    case: Case, mask: Volume, phantom_report: LesionReport
+) -> None:
+    assert " style=" not in render_html(case, mask, phantom_report)
 
 
 @pytest.mark.parametrize(

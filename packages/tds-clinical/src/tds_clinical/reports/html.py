@@ -17,6 +17,28 @@ from tds_clinical.reports.wording import label_name
 from tds_data.report import LesionReport
 
 _INLINE: Final = "'unsafe-inline'"
+_NOTICE_STYLE: Final = "; ".join(
+    f"{rule} !important"
+    for rule in (
+        "display: block",
+        "visibility: visible",
+        "opacity: 1",
+        "position: relative",
+        "inset: auto",
+        "z-index: 2147483647",
+        "transform: none",
+        "clip-path: none",
+        "filter: none",
+        "width: auto",
+        "height: auto",
+        "max-width: none",
+        "max-height: none",
+        "margin: 0",
+        "overflow: visible",
+        "font: 600 16px/1.5 sans-serif",
+        "text-indent: 0",
+    )
+)
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 
@@ -45,6 +67,7 @@ def html_document(content: Content, report: LesionReport, options: ReportOptions
         # A hospital's template has styles of its own, but neither scripts nor anything from outside.
         style_sources=f"'sha256-{digest}'" if body is None else _INLINE,
         body=body,
+        notice_style=_NOTICE_STYLE,
         legend=[(label.name, label_name(label, language)) for label in LABEL_COLOURS],
         schema_version=report.schema_version,
     )

@@ -1,13 +1,16 @@
-"""What a hospital's template may make: the inside of a page, which neither fetches nor runs nor hides anything."""
+"""What a hospital's template may make: the inside of a page, which neither fetches nor runs anything.
+
+No element of it can swallow what stands below; styles are not looked at, and `html.py` keeps them off the notice.
+"""
 
 from html.parser import HTMLParser
 from typing import Final, NoReturn
 
 from tds_clinical.errors import ReportError
 
-_REFUSED: Final = frozenset(
-    {"html", "head", "body", "main", "script", "iframe", "frame", "object", "embed", "base", "form", "link", "meta"}
-)
+_OF_A_PAGE: Final = frozenset({"html", "head", "body", "main", "base", "link", "meta", "plaintext"})
+_ACTIVE: Final = frozenset({"script", "iframe", "frame", "object", "embed", "form"})
+_REFUSED: Final = _OF_A_PAGE | _ACTIVE
 _VOID: Final = frozenset({"area", "br", "col", "hr", "img", "input", "source", "track", "wbr"})
 _CLOSED_BY_ITSELF: Final = frozenset({"p", "li", "dt", "dd", "tr", "td", "th", "thead", "tbody", "tfoot", "option"})
 _PICTURE: Final = "data:image/"
