@@ -1,6 +1,7 @@
 """Each object is changed in one way at a time, in the bytes that would be written; each change must be found."""
 
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from dataclasses import replace
 from io import BytesIO
 
@@ -265,6 +266,17 @@ def drop_diameter(dataset: Dataset) -> None:
     group.ContentSequence = [i for i in group.ContentSequence if i.ConceptNameCodeSequence[0].CodeValue != "103339001"]
 
 
+def repeat_group(dataset: Dataset) -> None:
+    measurements = item(dataset, "126010")
+    measurements.ContentSequence.insert(0, deepcopy(measurements.ContentSequence[0]))
+    item(dataset, VOLUME.value).MeasuredValueSequence[0].FloatingPointValue = 2.5
+
+
+def drop_line(dataset: Dataset) -> None:
+    holder = next(i for i in items(dataset) if any(c.ValueType == "SCOORD3D" for c in i.get("ContentSequence", ())))
+    holder.ContentSequence = [i for i in holder.ContentSequence if i.ValueType != "SCOORD3D"]
+
+
 def mirror_line(dataset: Dataset) -> None:
     line = next(i for i in items(dataset) if i.get("ValueType") == "SCOORD3D")
     line.GraphicData = [-line.GraphicData[0], *line.GraphicData[1:]]
@@ -291,6 +303,8 @@ def mirror_line(dataset: Dataset) -> None:
         (set_finding, "lesion-1/NCR, finding"),
         (set_template, "lesion-1/NCR, template: the object says '1501', the results say '1411'"),
         (drop_group, "measurement groups"),
+        (repeat_group, "measurement groups"),
+        (drop_line, "lesion-1/WT, longest diameter, is drawn as a line: the object says False"),
         (drop_diameter, "lesion-1/ET, measurements"),
         (mirror_line, "lesion-1/WT, longest diameter, distance of its ends from where they are"),
     ],
@@ -341,6 +355,27 @@ def mirror_contours(dataset: Dataset) -> None:
         contour.ContourData = [f"{value:.5f}" for value in points.ravel()]
 
 
+def move_contours(axis: str, by_voxels: float) -> Change:
+    def change(dataset: Dataset) -> None:
+        planes = dataset.ROIContourSequence[0].SourcePixelPlanesCharacteristicsSequence[0]
+        across, down = np.array(planes.ImageOrientationPatient, float).reshape(2, 3)
+        row_mm, column_mm = map(float, planes.PixelSpacing)
+        normal = np.cross(across, down) * float(planes.SpacingBetweenSlices)
+        step = {"i": across * column_mm, "j": down * row_mm, "k": normal}[axis] * by_voxels
+        for contour in dataset.ROIContourSequence[0].ContourSequence:
+            points = np.array(contour.ContourData, float).reshape(-1, 3) + step
+            contour.ContourData = [f"{value:.5f}" for value in points.ravel()]
+
+    return change
+
+
+def shrink_contours(dataset: Dataset) -> None:
+    for contour in dataset.ROIContourSequence[1].ContourSequence:
+        points = np.array(contour.ContourData, float).reshape(-1, 3)
+        points = points.mean(axis=0) + 0.98 * (points - points.mean(axis=0))
+        contour.ContourData = [f"{value:.5f}" for value in points.ravel()]
+
+
 def set_origin(keyword: str, value: object) -> Change:
     def change(dataset: Dataset) -> None:
         setattr(dataset.StructureSetROISequence[0].DefinitionSourceSequence[0], keyword, value)
@@ -360,6 +395,12 @@ def set_origin(keyword: str, value: object) -> Change:
         (set_origin("ReferencedSegmentNumber", 3), "region of interest 1, segment of its source"),
         (set_origin("ReferencedSOPInstanceUID", OTHER_UID), "rtstruct.dcm: it refers to an object that is neither"),
         (mirror_contours, "region of interest 1, lower end along x in voxels"),
+        (move_contours("k", 1.0), "region of interest 1, . of its centroid"),
+        (move_contours("k", -1.0), "region of interest 1, . of its centroid"),
+        (move_contours("k", 0.1), "region of interest 1, . of its centroid"),
+        (move_contours("i", 0.45), "region of interest 1, . of its centroid"),
+        (move_contours("j", -0.2), "region of interest 1, . of its centroid"),
+        (shrink_contours, "region of interest 2, voxels that it encloses"),
         (lambda dataset: dataset.StructureSetROISequence.pop(), "number of regions of interest"),
         (lambda dataset: dataset.ROIContourSequence.pop(), "number of outlined regions"),
         (

@@ -11,6 +11,8 @@ from tds_clinical.findings import ResultContext, Segment
 
 _LPS_FROM_RAS: Final = np.diag([-1.0, -1.0, 1.0, 1.0])
 _ONE_VOXEL: Final = 1.0
+_SAME_SIZE: Final = 0.01  # outlines run inside the edges of their pixels
+_SAME_PLACE_MM: Final = 0.1
 
 
 def check_structure_set(context: ResultContext, structure_set: Dataset, segmentation: Dataset | None) -> None:
@@ -55,15 +57,40 @@ def _check_origin(region: Dataset, segment: Segment, segmentation: Dataset) -> N
 
 
 def _check_place(context: ResultContext, segment: Segment, contours: Dataset) -> None:
-    """Hold the box around the contours to the box around the segment, both in voxels: a mirrored region fails."""
-    points = np.concatenate([_points(contour) for contour in contours.ContourSequence])
+    """Hold what the contours enclose to the segment: its ends and its size in voxels, and its centroid."""
+    subject = f"region of interest {segment.number}"
     voxel_from_lps = np.linalg.inv(_LPS_FROM_RAS @ context.source.ras_from_voxel)
-    voxels = points @ voxel_from_lps[:3, :3].T + voxel_from_lps[:3, 3]
+    polygons = [
+        _points(contour) @ voxel_from_lps[:3, :3].T + voxel_from_lps[:3, 3] for contour in contours.ContourSequence
+    ]
     inside = np.argwhere(context.findings.voxels_of(segment))
+    _check_ends(subject, np.concatenate(polygons), inside)
+    enclosed, *moments = np.sum([_moments(polygon) for polygon in polygons], axis=0)
+    agree_number(f"{subject}, voxels that it encloses", enclosed, len(inside), tolerance=_SAME_SIZE * len(inside))
+    voxel_to_mm = context.source.ras_from_voxel[:3, :3].T
+    centres = np.array(moments) / enclosed @ voxel_to_mm, inside.mean(axis=0) @ voxel_to_mm
+    for axis, written, wanted in zip("xyz", *centres, strict=True):
+        agree_number(f"{subject}, {axis} of its centroid", written, wanted, tolerance=_SAME_PLACE_MM)
+
+
+def _check_ends(subject: str, voxels: NDArray[np.float64], inside: NDArray[np.int64]) -> None:
     for name, side in (("lower", np.min), ("upper", np.max)):
         for axis, written, wanted in zip("xyz", side(voxels, axis=0), side(inside, axis=0), strict=True):
-            subject = f"region of interest {segment.number}, {name} end along {axis} in voxels"
-            agree_number(subject, float(written), float(wanted), tolerance=_ONE_VOXEL)
+            subject_of_end = f"{subject}, {name} end along {axis} in voxels"
+            agree_number(subject_of_end, float(written), float(wanted), tolerance=_ONE_VOXEL)
+
+
+def _moments(polygon: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the area of a polygon, and its product with the x, y and z of its centroid; of a hole, they are negative.
+
+    Args:
+        polygon: Corners in voxels, shape (n, 3), all of one slice.
+    """
+    x, y, z = polygon.T
+    next_x, next_y = np.roll(x, -1), np.roll(y, -1)
+    crossed = x * next_y - next_x * y
+    area = crossed.sum() / 2
+    return np.array([area, ((x + next_x) * crossed).sum() / 6, ((y + next_y) * crossed).sum() / 6, area * z.mean()])
 
 
 def _points(contour: Dataset) -> NDArray[np.float64]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
 from tds_clinical.codes import LABEL_CODES, LONG_AXIS, REGION_CODES, SHORT_AXIS, UNIT_CODES, VOLUME
@@ -29,6 +30,7 @@ class _Expected:
     volume_ml: float
     interval: Interval | None = None
     diameters: Diameters | None = None
+    has_lines: bool = False
     segments: tuple[int, ...] = ()
 
 
@@ -43,9 +45,10 @@ def check_structured_report(context: ResultContext, report: Dataset, segmentatio
     Raises:
         ResultsDisagree: If it does not.
     """
-    written = {group.tracking_id: group for group in read_groups(report)}
+    groups = read_groups(report)
+    written = {group.tracking_id: group for group in groups}
     expected = {group.tracking_id: group for group in _expected(context)}
-    agree("measurement groups", sorted(written), sorted(expected))
+    agree("measurement groups", sorted(group.tracking_id for group in groups), sorted(expected))
     for tracking_id, wanted in expected.items():
         group = written[tracking_id]
         _check_group(group, wanted)
@@ -84,6 +87,7 @@ def _expected(context: ResultContext) -> Iterator[_Expected]:
                     volume_ml=lesion.volume_ml[region],
                     interval=(lesion.volume_interval_ml or {}).get(region),
                     diameters=diameters[lesion.number].get(region),
+                    has_lines=bool(context.source.frame_of_reference_uid),
                     segments=tuple(segments_of(context, region, lesion.number)),
                 )
     for region in REGIONS:
@@ -114,7 +118,9 @@ def _check_group(group: ReadGroup, wanted: _Expected) -> None:
         for name, code, length, ends in lines:
             number = group.numbers[code.value]
             _check_number(f"{subject}, {name} diameter", number, length, UNIT_CODES[name].value)
-            _check_line(f"{subject}, {name} diameter", number, ends)
+            agree(f"{subject}, {name} diameter, is drawn as a line", number.line_lps_mm is not None, wanted.has_lines)
+            if number.line_lps_mm is not None:
+                _check_line(f"{subject}, {name} diameter", number.line_lps_mm, ends)
 
 
 def _check_volume(subject: str, number: ReadNumber, wanted: _Expected) -> None:
@@ -132,8 +138,6 @@ def _check_number(subject: str, number: ReadNumber, expected: float, unit: str) 
     agree(f"{subject}, unit", number.unit, unit)
 
 
-def _check_line(subject: str, number: ReadNumber, ends: tuple[Point, Point]) -> None:
-    if number.line_lps_mm is None:
-        return
-    distance = float(np.abs(number.line_lps_mm * _LPS_FROM_RAS - np.array(ends)).max())
+def _check_line(subject: str, line_lps_mm: NDArray[np.float64], ends: tuple[Point, Point]) -> None:
+    distance = float(np.abs(line_lps_mm * _LPS_FROM_RAS - np.array(ends)).max())
     agree_number(f"{subject}, distance of its ends from where they are", distance, 0.0, tolerance=_SAME_PLACE_MM)
