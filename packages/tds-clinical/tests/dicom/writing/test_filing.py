@@ -203,12 +203,20 @@ def test_ctrl_c_after_any_move_leaves_the_folder_as_it_was(
     assert is_untouched(folder)
 
 
-def test_a_folder_that_was_made_goes_again(
-    tmp_path: Path, built: list[BuiltObject], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("failure", "raised"), [(FULL, DicomWriteError), (KeyboardInterrupt(), KeyboardInterrupt)])
+@pytest.mark.parametrize("name", ["out", "new/out"])
+def test_folders_that_were_made_go_again(
+    tmp_path: Path,
+    built: list[BuiltObject],
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    name: str,
+    failure: BaseException,
+    raised: type[BaseException],
 ) -> None:
-    monkeypatch.setattr(os, "replace", Failing(os.replace, 2, FULL))
-    with pytest.raises(DicomWriteError, match="No space left"):
-        filing._publish(tmp_path / "out", built)
+    monkeypatch.setattr(os, "replace", Failing(os.replace, 2, failure))
+    with pytest.raises(raised):
+        filing._publish(tmp_path / name, built)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -307,7 +315,7 @@ def test_inside_an_atomic_folder_a_failure_leaves_nothing(
 
 
 def test_a_source_whose_values_break_their_format_is_copied_as_it_is_without_a_word(
-    folder: Path, context: ResultContext, recwarn: pytest.WarningsRecorder
+    folder: Path, context: ResultContext, recwarn: pytest.WarningsRecorder, caplog: pytest.LogCaptureFixture
 ) -> None:
     headers = deepcopy(context.source.headers)
     for header in headers:
@@ -316,6 +324,7 @@ def test_a_source_whose_values_break_their_format_is_copied_as_it_is_without_a_w
         header["PatientAge"]._value = "45"
     file(folder, replace(context, source=replace(context.source, headers=headers)))
     assert not recwarn.list
+    assert not [record for record in caplog.records if record.name.startswith("pydicom")]
     with pytest.warns(UserWarning, match="exceeds the maximum length"):
         assert pydicom.dcmread(folder / "sr.dcm").StudyID == "far more than sixteen characters"
 

@@ -17,7 +17,6 @@ import logging
 import os
 import shutil
 import tempfile
-import warnings
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -27,6 +26,7 @@ from typing import Final
 
 from pydicom.dataset import Dataset
 
+from tds_clinical.dicom._quiet import quiet_pydicom
 from tds_clinical.dicom.writing.cross_check import BuiltObject, cross_check
 from tds_clinical.dicom.writing.encapsulated_pdf import build_encapsulated_pdf
 from tds_clinical.dicom.writing.key_images import KeyPicture, build_key_images
@@ -92,9 +92,7 @@ def write_results(
         DicomWriteError: If a file is in the way or cannot be written.
     """
     _check_free(folder)  # before the work, and again when all is ready
-    with warnings.catch_warnings():
-        # Values that break their format are copied from the source as they are; pydicom's warnings would show them.
-        warnings.filterwarnings("ignore", module="pydicom")
+    with quiet_pydicom():  # values that break their format are copied from the source as they are
         built = _build(context, pdf, pictures, options or FilingOptions())
         objects = [BuiltObject(kind=kind, file_name=name, data=_to_bytes(dataset)) for kind, name, dataset in built]
         cross_check(context, objects, pictures=pictures, pdf=pdf)
@@ -134,7 +132,7 @@ def _to_bytes(dataset: Dataset) -> bytes:
 
 
 def _publish(folder: Path, objects: Sequence[BuiltObject]) -> None:
-    is_new = not folder.exists()
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)
         _check_free(folder)
@@ -143,16 +141,20 @@ def _publish(folder: Path, objects: Sequence[BuiltObject]) -> None:
             _write_and_move(hidden, folder, objects)
         finally:
             shutil.rmtree(hidden, ignore_errors=True)
-    except OSError as error:
-        if is_new:
+    except BaseException as error:  # Ctrl-C, too, leaves nothing behind
+        for path in made:
             with suppress(OSError):  # it is gone, or somebody else has put something in it
-                folder.rmdir()
-        if isinstance(error, DicomWriteError):
-            raise
-        reason = f"{error.strerror or type(error).__name__}; free some space or choose a folder that you may write to"
-        name = Path(error.filename or "").name  # of the folder it may tell the patient
-        known = any(entry.file_name == name for entry in objects)
-        raise DicomWriteError(folder / (name if known else "results"), reason) from error
+                path.rmdir()
+        if isinstance(error, OSError) and not isinstance(error, DicomWriteError):
+            raise _unwritable(folder, objects, error) from error
+        raise
+
+
+def _unwritable(folder: Path, objects: Sequence[BuiltObject], error: OSError) -> DicomWriteError:
+    reason = f"{error.strerror or type(error).__name__}; free some space or choose a folder that you may write to"
+    name = Path(error.filename or "").name  # of the folder it may tell the patient
+    known = any(entry.file_name == name for entry in objects)
+    return DicomWriteError(folder / (name if known else "results"), reason)
 
 
 def _write_and_move(hidden: Path, folder: Path, objects: Sequence[BuiltObject]) -> None:
