@@ -3,7 +3,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from pydicom import dcmread
 
+from tds_cli import pipeline
 from tds_clinical.testing import write_classic_study
 from tds_data import Case
 
@@ -42,6 +44,33 @@ def test_dicom_says_itself_when_it_was_taken(
     prior = ("--prior", "1999-10-01", phantom_folder, earlier)
     assert tds("segment", tmp_path / "study", "-o", tmp_path / "out", *prior)[0] == 0
     assert "2000-01-01" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+
+
+def test_dicom_of_another_patient_is_compared_with_a_warning(tds: Tds, phantom: Case, tmp_path: Path) -> None:
+    pytest.importorskip("fhir")
+    write_classic_study(phantom, tmp_path / "now")
+    write_classic_study(phantom, tmp_path / "then")
+    for path in (tmp_path / "then").rglob("*.dcm"):
+        header = dcmread(path)
+        header.PatientID = "4711"
+        header.save_as(path)
+    assert tds("segment", tmp_path / "then", "-o", tmp_path / "prior")[0] == 0
+    prior = ("--prior", "1999-10-01", tmp_path / "then", tmp_path / "prior")
+    assert tds("segment", tmp_path / "now", "-o", tmp_path / "out", *prior)[0] == 0
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert "PATIENT-DIFFERS" in page
+    assert "4711" not in page
+
+
+@pytest.mark.parametrize("day", ["2026-01-05", "2025-12-31"])
+def test_prior_that_is_no_earlier_is_refused_before_the_model_runs(
+    tds: Tds, phantom_folder: Path, earlier: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, day: str
+) -> None:
+    monkeypatch.setattr(pipeline, "_segment", None)
+    prior = ("--prior", "2026-01-05", phantom_folder, earlier, "--date", day)
+    code, _, err = tds("segment", phantom_folder, "-o", tmp_path / "out", *prior)
+    assert code == 2
+    assert "a prior is earlier" in err
 
 
 def test_images_do_not_say_when_they_were_taken(tds: Tds, phantom_folder: Path, earlier: Path, tmp_path: Path) -> None:

@@ -2,11 +2,12 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from tds_cli.belonging import Origin, belonging_flags, origin_of
 from tds_cli.errors import UsageFault
 from tds_cli.output import Progress, json_text, say, say_table
 from tds_cli.results import MASK_NAME
@@ -90,12 +91,14 @@ class ReadPoint:
         images: The study's sequences that lie on the mask's grid, in the order of preference.
         mask: Labels 0 to 3.
         report: What was found.
+        origin: What its DICOM header says of whose it is; `None` without one.
     """
 
     when: date
     images: dict[Modality, Volume]
     mask: Volume
     report: LesionReport
+    origin: Origin | None = None
 
 
 def follow(request: FollowRequest, out: Path, *, progress: Progress) -> "FollowUp":
@@ -217,7 +220,9 @@ def read_point(point: PointRequest, number: int) -> ReadPoint:
             "study that the result was made from"
         )
         raise FollowUpError(message)
-    return ReadPoint(when=point.when, images=images, mask=mask, report=_report(point.result / RESULT_MARKER, number))
+    report = _report(point.result / RESULT_MARKER, number)
+    origin = next((origin_of(files.header) for files in study.dicom.values()), None)
+    return ReadPoint(when=point.when, images=images, mask=mask, report=report, origin=origin)
 
 
 def _report(path: Path, number: int) -> LesionReport:
@@ -243,7 +248,9 @@ def compare_points(read: Sequence[ReadPoint], request: FollowRequest) -> "Follow
     from tds_clinical.uids import Uids  # noqa: PLC0415  # as above
 
     uids = Uids.reproducible("followup", *(f"{entry.when} {mask_digest(entry.mask)}" for entry in read))
-    return compare(_points(read), _options(request), uids=uids)
+    found = compare(_points(read), _options(request), uids=uids)
+    flags = belonging_flags([(entry.when, entry.origin) for entry in read])
+    return replace(found, quality=(*flags, *found.quality))
 
 
 def _points(read: Sequence[ReadPoint]) -> "list[TimePoint]":

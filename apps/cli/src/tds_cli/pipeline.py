@@ -117,6 +117,8 @@ def segment_into(folder: Path, request: SegmentRequest, *, progress: Progress) -
             with _timed(timings, "prepare"):
                 study, back = make_ready(raw, prepare=request.prepare, space=request.space, progress=progress)
             source = raw.source(back.modality)
+        # Asked before the model runs, so that nobody waits for a refusal.
+        when = None if request.prior is None else day_of_study(request.prior, request.when, source)
         found = _segment(study, ready, request, progress)
     if back is not None:
         found = back.carry_result(found)
@@ -124,9 +126,9 @@ def segment_into(folder: Path, request: SegmentRequest, *, progress: Progress) -
     report = replace(report, quality=(*report.quality, *study.notes), timings_s={**timings, **report.timings_s})
     found = replace(found, report=report)
     change = None
-    if request.prior is not None:
+    if request.prior is not None and when is not None:
         progress("comparing with the prior")
-        change = change_since(request.prior, found, images, when=day_of_study(request.when, source))
+        change = change_since(request.prior, found, images, source, when=when)
     progress("writing the result")
     write_result(folder, found, ready.bundle, source=source, change=change, options=request.result)
     return report
