@@ -53,6 +53,21 @@ def test_what_is_possible_far_from_any_lesion_counts_for_the_study_alone() -> No
     assert report.volume_interval_ml[Region.WT] == pytest.approx((ML, 2 * ML))
 
 
+def test_the_nearer_lesion_is_so_in_millimetres() -> None:
+    labels = np.zeros((5, 1, 3), np.uint8)
+    labels[0, 0, 0] = labels[4, 0, 2] = 3
+    possible = labels.copy()
+    possible[:, 0, 0] = possible[4, 0, :] = 3
+    thick = np.diag([1.0, 1.0, 5.0, 1.0])
+    mask = Volume(labels, thick)
+    report = measured(mask, mask, Volume(possible, thick))
+    high_ml = {}
+    for lesion in report.lesions:
+        assert lesion.volume_interval_ml is not None
+        high_ml[round(lesion.centroid_mm[0])] = lesion.volume_interval_ml[Region.WT][1]
+    assert high_ml == pytest.approx({0: 5 * 0.005, 4: 2 * 0.005})
+
+
 def test_voxels_between_two_lesions_join_the_nearer_one() -> None:
     mask = row(3, 3, 0, 0, 0, 2, 0)
     report = measured(mask, mask, row(3, 3, 2, 2, 2, 2, 2))

@@ -111,11 +111,13 @@ def measured_again(report: LesionReport, mask: Volume, bounds: Bounds | None = N
 def _counts_by_lesion(mask: Volume, bounds: Bounds, lesions: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return the voxels of each label in each lesion, narrow and wide: shape (lesions + 1, 4) each."""
     own = map_lesions(mask)
-    wide = _nearest_lesion(own, bounds.wide.voxels != 0)
+    wide = _nearest_lesion(own, bounds.wide.voxels != 0, mask.spacing_mm)
     return _table(own, bounds.narrow.voxels, lesions), _table(wide, bounds.wide.voxels, lesions)
 
 
-def _nearest_lesion(own: NDArray[np.uint32], possible: NDArray[np.bool_]) -> NDArray[np.uint32]:
+def _nearest_lesion(
+    own: NDArray[np.uint32], possible: NDArray[np.bool_], spacing_mm: tuple[float, float, float]
+) -> NDArray[np.uint32]:
     """Return the lesion that each possible voxel would join: the one it is connected with, the nearest of several."""
     reach = cc3d.connected_components((possible | (own != 0)).astype(np.uint8), connectivity=26)
     found = np.zeros_like(own)
@@ -129,7 +131,7 @@ def _nearest_lesion(own: NDArray[np.uint32], possible: NDArray[np.bool_]) -> NDA
             found[box][inside] = members[0]
         elif len(members) > 1:
             here = np.where(inside, own[box], 0)
-            nearest = ndimage.distance_transform_edt(here == 0, return_distances=False, return_indices=True)
+            nearest = ndimage.distance_transform_edt(here == 0, spacing_mm, return_distances=False, return_indices=True)
             found[box][inside] = here[tuple(nearest)][inside]
     return found
 
