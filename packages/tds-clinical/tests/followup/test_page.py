@@ -38,6 +38,7 @@ def test_the_page_tells_lesions_categories_and_reasons() -> None:
     page = Reader(render_page(followed(), PICTURE))
     for words in ("found again", "new", "gone", "RANO 2.0: PD", "RECIST 1.1: PD", "That is progression.", "Wen et al."):
         assert words in page.text
+    assert "whole tumour beyond the intervals" in page.text
     assert "2.10 → 2.10 (+0%)" in page.text
     assert re.search(r"0\.00 → 0\.9\d \(from nothing\)", page.text)
 

@@ -119,8 +119,8 @@ GERMAN: Final = Language(
         certain="ja",
         uncertain="nein: unsicher",
         change_note=(
-            "Jedes Volumen steht für den früheren Zeitpunkt und für jetzt. "
-            "Eine Veränderung ist unsicher, wenn sie nicht größer ist als die Intervalle der beiden Volumina."
+            "Jedes Volumen steht für den früheren Zeitpunkt und für jetzt. Eine Veränderung ist unsicher, wenn die des "
+            "gesamten Tumors nicht größer ist als die Intervalle der beiden Volumina."
         ),
         assessment="{criteria}: {category}",
         complete_response="CR, komplette Remission",

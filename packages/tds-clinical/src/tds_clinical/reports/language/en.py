@@ -117,7 +117,7 @@ ENGLISH: Final = Language(
         uncertain="no: uncertain",
         change_note=(
             "Each volume is given at the earlier time point and now. "
-            "A change is uncertain where it is no larger than the intervals of the two volumes."
+            "A change is uncertain where that of the whole tumour is no larger than the intervals of the two volumes."
         ),
         assessment="{criteria}: {category}",
         complete_response="CR, complete response",

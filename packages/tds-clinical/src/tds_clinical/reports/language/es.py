@@ -117,7 +117,7 @@ SPANISH: Final = Language(
         uncertain="no: incierto",
         change_note=(
             "Cada volumen se da en el momento anterior y ahora. "
-            "Un cambio es incierto cuando no es mayor que los intervalos de los dos volúmenes."
+            "Un cambio es incierto cuando el del tumor completo no es mayor que los intervalos de los dos volúmenes."
         ),
         assessment="{criteria}: {category}",
         complete_response="CR, respuesta completa",
