@@ -11,7 +11,7 @@ from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, RTStructureSetSt
 from rt_utils import RTStructBuilder
 
 from tds_clinical.codes import LABEL_CODES
-from tds_clinical.dicom import read_series_headers, read_source
+from tds_clinical.dicom import read_series_headers, read_source, reading_structures
 from tds_clinical.dicom.reading_structures import Structure, read_structure_set, structures_as_labels
 from tds_clinical.dicom.source import SourceSeries
 from tds_clinical.errors import DicomReadError, ResultsDisagree
@@ -229,6 +229,37 @@ def test_malformed_contours_are_refused(tmp_path: Path, source: SourceSeries, da
     element.VR, element.value = "LO", data  # which takes any text
     with pytest.raises(DicomReadError, match="a contour of region 7 is"):
         read_one(tmp_path, source, item)
+
+
+def test_contours_in_two_parts_are_taken_together(tmp_path: Path, source: SourceSeries) -> None:
+    path = structure_set(
+        tmp_path / "rt.dcm", source, [contour(source, SQUARE)], [contour(source, SQUARE, slice_index=2)]
+    )
+    dataset = dcmread(path)
+    dataset.StructureSetROISequence.pop()
+    dataset.ROIContourSequence[1].ReferencedROINumber = 7
+    dataset.save_as(path)
+    (structure,) = read_structure_set(path, source)
+    assert structure.volume.voxels.sum() == 2 * square(2, 8).sum()
+
+
+def test_a_sequence_that_breaks_off_is_damaged(tmp_path: Path, source: SourceSeries) -> None:
+    path = structure_set(tmp_path / "rt.dcm", source, [contour(source, SQUARE)])
+    content = path.read_bytes()
+    begin = content.index(b"\x06\x30\x39\x00SQ")  # ROI Contour Sequence, then an item and two bytes of the next
+    path.write_bytes(content[: begin + 8] + b"\x0a\0\0\0" + b"\xfe\xff\x00\xe0\0\0\0\0" + b"\xfe\xff")
+    with pytest.raises(DicomReadError, match=r"an element of it is damaged \(OSError\)"):
+        read_structure_set(path, source)
+
+
+def test_a_contour_that_crosses_the_image_without_end_is_refused(
+    tmp_path: Path, source: SourceSeries, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading_structures, "_LONGEST_PATH", 1000)
+    short = [(1.5, 1.5), (8.5, 8.5)] * 50
+    assert read_one(tmp_path, source, contour(source, short)).volume.voxels.any()
+    with pytest.raises(DicomReadError, match="a contour of region 7 crosses the image 1050 pixels far"):
+        read_one(tmp_path, source, contour(source, short + [(1.5, 1.5), (8.5, 8.5)] * 25))
 
 
 def test_contours_without_data_are_refused(tmp_path: Path, source: SourceSeries) -> None:

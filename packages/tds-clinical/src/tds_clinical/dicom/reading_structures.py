@@ -2,6 +2,7 @@
 
 import logging
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,11 +15,12 @@ from pydicom.uid import RTStructureSetStorage
 
 from tds_clinical.codes import LABEL_CODES
 from tds_clinical.dicom._dataset import read_dataset
+from tds_clinical.dicom._quiet import quiet_pydicom
 from tds_clinical.dicom._rasterise import Points, rasterise
 from tds_clinical.dicom._slice_axes import SliceAxes, slice_axes
 from tds_clinical.dicom._tags import number, text
 from tds_clinical.dicom.source import SourceSeries
-from tds_clinical.errors import DicomReadError, ResultsDisagree
+from tds_clinical.errors import ClinicalError, DicomReadError, ResultsDisagree
 from tds_data.vocabulary import Label
 from tds_data.volume import Volume
 
@@ -28,6 +30,7 @@ _EXCLUSIVE: Final = "CLOSEDPLANAR_XOR"
 _OFF_PLANE_STEPS: Final = 0.1
 _AXES: Final = 3
 _SAME_CORNER: Final = 3  # decimals of a pixel
+_LONGEST_PATH: Final = 1 << 22  # pixels
 _TRACKING_UID: Final = re.compile(r"Tracking UID ([0-9.]+)")
 
 
@@ -67,19 +70,13 @@ def read_structure_set(path: Path, source: SourceSeries) -> tuple[Structure, ...
         DicomReadError: If it is damaged or no RT Structure Set.
         ResultsDisagree: If it was drawn in another frame of reference, or not on the planes of the series.
     """
-    dataset = read_dataset(path)
-    if text(dataset, "SOPClassUID") != RTStructureSetStorage:
-        raise DicomReadError(path, "it is no RT Structure Set; give the file that the planning system exported")
-    axes = slice_axes(source)
-    contours = _by_region(dataset, "ROIContourSequence")
-    observations = _by_region(dataset, "RTROIObservationsSequence")
-    structures = []
-    for region in dataset.get("StructureSetROISequence") or []:
-        roi = _roi_number(path, region)
-        _check_frame(region, roi, source)
-        polygons = _polygons(path, roi, contours.get(roi), axes)
-        structures.append(_structure(region, roi, observations.get(roi), _voxels(roi, polygons, source)))
-    return tuple(structures)
+    try:
+        with quiet_pydicom():
+            return _read(path, source)
+    except ClinicalError:
+        raise
+    except Exception as error:  # nested elements are parsed when they are asked for, and damaged ones fail in many ways
+        raise DicomReadError(path, f"an element of it is damaged ({type(error).__name__}); export it again") from error
 
 
 def structures_as_labels(structures: Sequence[Structure]) -> Volume:
@@ -118,9 +115,24 @@ class _Polygon:
     points: Points
 
 
-def _by_region(dataset: Dataset, keyword: str) -> dict[int | None, Dataset]:
-    items = dataset.get(keyword) or []
-    return {_whole(item, "ReferencedROINumber"): item for item in items}
+def _read(path: Path, source: SourceSeries) -> tuple[Structure, ...]:
+    dataset = read_dataset(path)
+    if text(dataset, "SOPClassUID") != RTStructureSetStorage:
+        raise DicomReadError(path, "it is no RT Structure Set; give the file that the planning system exported")
+    axes = slice_axes(source)
+    contours: dict[int | None, list[Dataset]] = defaultdict(list)
+    for item in dataset.get("ROIContourSequence") or []:
+        contours[_whole(item, "ReferencedROINumber")] += item.get("ContourSequence") or []
+    observed = dataset.get("RTROIObservationsSequence") or []
+    observations = {_whole(item, "ReferencedROINumber"): item for item in observed}
+    structures = []
+    for region in dataset.get("StructureSetROISequence") or []:
+        roi = _roi_number(path, region)
+        _check_frame(region, roi, source)
+        polygons = _polygons(path, roi, contours[roi], axes)
+        _check_paths(path, roi, polygons, source)
+        structures.append(_structure(region, roi, observations.get(roi), _voxels(roi, polygons, source)))
+    return tuple(structures)
 
 
 def _whole(item: Dataset, keyword: str) -> int | None:
@@ -145,11 +157,10 @@ def _check_frame(region: Dataset, roi: int, source: SourceSeries) -> None:
         raise ResultsDisagree(message)
 
 
-def _polygons(path: Path, roi: int, contours: Dataset | None, axes: SliceAxes) -> list[_Polygon]:
+def _polygons(path: Path, roi: int, contours: Sequence[Dataset], axes: SliceAxes) -> list[_Polygon]:
     found: list[_Polygon] = []
     ignored = 0
-    items = (contours.get("ContourSequence") if contours is not None else None) or []
-    for contour in items:
+    for contour in contours:
         kind = text(contour, "ContourGeometricType")
         if kind not in (_CLOSED, _EXCLUSIVE):
             ignored += 1
@@ -180,6 +191,18 @@ def _points(path: Path, roi: int, contour: Dataset) -> Points:
     if not np.isfinite(points).all():
         raise DicomReadError(path, f"a contour of region {roi} is not finite; export the structure set again")
     return points
+
+
+def _check_paths(path: Path, roi: int, polygons: Iterable[_Polygon], source: SourceSeries) -> None:
+    """Refuse contours that take far more work and memory than any that goes once around the pixels of a picture."""
+    for polygon in polygons:
+        within = polygon.points.clip(-1, source.shape[:2])
+        crossed = int(np.abs(np.roll(within, -1, axis=0) - within).sum(axis=0).max())
+        if crossed > _LONGEST_PATH:
+            reason = (
+                f"a contour of region {roi} crosses the image {crossed} pixels far; draw it anew and export it again"
+            )
+            raise DicomReadError(path, reason)
 
 
 def _voxels(roi: int, polygons: list[_Polygon], source: SourceSeries) -> Volume:
