@@ -272,7 +272,7 @@ def test_the_conclusion_tells_volumes_with_intervals(context: ResultContext, bun
 def test_nothing_found_is_told_as_such(empty_context: ResultContext) -> None:
     bundle = build_bundle(empty_context, ())
     (report,) = resources(bundle, "DiagnosticReport")
-    assert report["conclusion"].endswith("by glioma 1.2.0 found no lesion.")
+    assert report["conclusion"].endswith("by glioma 1.2.0 found no lesion; this does not exclude one.")
     whole = observation(bundle, "Volume of the whole tumour, all lesions together")
     assert whole["valueQuantity"]["value"] == 0
     assert len(whole["component"]) == 1

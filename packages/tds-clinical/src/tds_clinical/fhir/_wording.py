@@ -35,7 +35,7 @@ def finding_words(report: LesionReport) -> tuple[str, ...]:
     """
     count = len(report.lesions)
     model = f"{report.model.name} {report.model.version}"
-    found = {0: "no lesion", 1: "1 lesion"}.get(count, f"{count} lesions")
+    found = {0: "no lesion; this does not exclude one", 1: "1 lesion"}.get(count, f"{count} lesions")
     total = f"Automatic segmentation by {model} found {found}."
     volumes = f"Volumes: {volume_words(report)}." if count else ""
     lesions = (f"Lesion {lesion.number}: {volume_words(lesion)}." for lesion in report.lesions)
