@@ -1,3 +1,4 @@
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -335,6 +336,11 @@ def _same_numbers(dataset: Dataset) -> None:
     dataset.SegmentSequence[1].SegmentNumber = 1
 
 
+def _huge_number(dataset: Dataset) -> None:
+    dataset.SegmentSequence[1]["SegmentNumber"].VR = "UL"
+    dataset.SegmentSequence[1].SegmentNumber = 900_000_000
+
+
 def _no_description(dataset: Dataset) -> None:
     del dataset.SegmentSequence[2]
 
@@ -361,6 +367,7 @@ def _short_pixels(dataset: Dataset) -> None:
         (_no_image, "no DICOM Segmentation"),
         (_unknown_type, "its type is SURFACE"),
         (_same_numbers, "not numbered, each by a number of its own"),
+        (_huge_number, "not numbered, each by a number of its own"),
         (_no_description, "voxels of segment 3, which it does not describe"),
         (_no_type, "segment 3 has no type"),
         (_short_pixels, "pixels"),
@@ -369,6 +376,25 @@ def _short_pixels(dataset: Dataset) -> None:
 def test_damaged_files_are_refused(edit: Edit, damage: Callable[[Dataset], None], message: str) -> None:
     with pytest.raises(DicomReadError, match=message):
         read_segmentation(edit(damage))
+
+
+def test_slices_far_apart_take_no_more_memory_than_their_voxels(edit: Edit) -> None:
+    def move(dataset: Dataset) -> None:
+        side = 64
+        del dataset.PerFrameFunctionalGroupsSequence[2:]
+        dataset.NumberOfFrames, dataset.Rows, dataset.Columns = 2, side, side
+        dataset.PixelData = bytes(2 * side * side // 8)
+        place = dataset.PerFrameFunctionalGroupsSequence[0].PlanePositionSequence[0]
+        x, y, z = map(float, place.ImagePositionPatient)
+        place.ImagePositionPatient = [x, y, z + 4.0 * 4000]
+
+    path = edit(move)
+    tracemalloc.start()
+    mask, _ = read_segmentation(path)
+    peak_bytes = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert mask.shape[2] > 3900
+    assert peak_bytes < 5 * mask.voxels.nbytes  # uint16 numbers, then uint8 labels
 
 
 def test_another_background_than_zero_is_understood(edit: Edit, image: Volume, labels: Labels) -> None:

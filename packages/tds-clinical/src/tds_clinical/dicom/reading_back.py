@@ -23,6 +23,7 @@ from tds_data.volume import Volume, corner_shift_mm
 
 _BACKGROUND: Final = ("DCM", "125040")
 _ON_GRID_MM: Final = 0.05
+_MOST_NUMBERS: Final = 1 << 16
 _LABEL_OF_CODE: Final = {(code.scheme, code.value): label for label, code in LABEL_CODES.items()} | {
     ("SRT", "M-54000"): Label.NCR,  # the same concepts in SNOMED RT, which older software writes
     ("SRT", "M-36300"): Label.ED,
@@ -135,7 +136,9 @@ def _read(path: Path, options: ReadOptions) -> tuple[Volume, tuple[ReadSegment, 
     items = _segment_items(path, dataset)
     grid = read_grid(path, dataset, options.onto)
     numbers = _segment_numbers(path, dataset, grid, options.threshold)
-    counts = np.bincount(numbers.ravel(order="K"), minlength=max(items, default=0) + 1)
+    counts = np.zeros(_MOST_NUMBERS, np.int64)
+    for picture in numbers.transpose(2, 1, 0):  # one by one, because counting takes eight bytes for each voxel
+        counts += np.bincount(picture.ravel(), minlength=_MOST_NUMBERS)
     unknown = sorted(set(np.flatnonzero(counts).tolist()) - {0, *items})
     if unknown:
         raise DicomReadError(
@@ -152,7 +155,7 @@ def _segment_items(path: Path, dataset: Dataset) -> dict[int, Dataset]:
     background = number(dataset, "PixelPaddingValue") if text(dataset, "SegmentationType") == "LABELMAP" else None
     for item in dataset.get("SegmentSequence") or []:
         value = number(item, "SegmentNumber")
-        if value is None or int(value) in found:
+        if value is None or int(value) in found or not 0 <= value < _MOST_NUMBERS:
             raise DicomReadError(path, "its segments are not numbered, each by a number of its own; export it again")
         if value != background:
             found[int(value)] = item
