@@ -130,6 +130,14 @@ def test_a_dry_run_checks_the_address(tds: Tds, result: Path) -> None:
     assert code == 0
 
 
+@pytest.mark.parametrize("wait", ["inf", "nan", "1e9", "0"])
+def test_a_time_that_nobody_waits_is_refused(tds: Tds, server: Server, result: Path, wait: str) -> None:
+    code, _, err = tds("report", "push", result, "--to", server.address, "--timeout", wait)
+    assert code == 2
+    assert "--timeout" in err
+    assert server.bodies == []
+
+
 def test_a_token_of_a_file_is_sent_before_that_of_the_environment(
     tds: Tds, server: Server, result: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

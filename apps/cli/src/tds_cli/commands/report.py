@@ -11,6 +11,8 @@ from tds_cli.options import AsJson, Verbose
 if TYPE_CHECKING:
     from tds_clinical.fhir import PushResult
 
+_LONGEST_S: Final = 86_400.0  # a day; more overflows in the sockets of some systems
+
 report_app: Final = typer.Typer(
     name="report", help="Send results to a hospital's systems. Research use only.", rich_markup_mode=None
 )
@@ -25,7 +27,9 @@ CaFile = Annotated[
     Path | None, typer.Option("--ca-file", metavar="FILE", help="Certificates to check the server's with.")
 ]
 AllowHttp = Annotated[bool, typer.Option("--allow-http", help="Send unencrypted, even to another machine.")]
-Timeout = Annotated[float, typer.Option("--timeout", min=0.1, metavar="S", help="Seconds to wait for an answer.")]
+Timeout = Annotated[
+    float, typer.Option("--timeout", min=0.1, max=_LONGEST_S, metavar="S", help="Seconds to wait for an answer.")
+]
 Retries = Annotated[int, typer.Option("--retries", min=0, help="How often to try again while the server is busy.")]
 MaxEntries = Annotated[
     int | None,
