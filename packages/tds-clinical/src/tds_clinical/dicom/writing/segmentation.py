@@ -13,7 +13,6 @@ from pydicom.dataset import Dataset
 from pydicom.uid import UID, SegmentationStorage
 
 from tds_clinical.codes import (
-    ARTIFICIAL_INTELLIGENCE,
     BACKGROUND,
     BRAIN,
     LABEL_CIELAB,
@@ -22,16 +21,15 @@ from tds_clinical.codes import (
     CieLab,
 )
 from tds_clinical.dicom.writing.objects import add_equipment, add_file_meta, add_patient_and_study, stamp
+from tds_clinical.dicom.writing.segment_items import algorithm_item, check_drawable, segment_name, segment_words
 from tds_clinical.dicom.writing.segmentation_frames import FramePlace, add_functional_groups
 from tds_clinical.dicom.writing.source_planes import source_planes
-from tds_clinical.errors import ResultsDisagree
 from tds_clinical.findings import Findings, ResultContext, Segment
 from tds_data.vocabulary import Label
 
 LABEL_MAP_STORAGE: Final = UID("1.2.840.10008.5.1.4.1.1.66.7")
 """SOP class of label maps: Label Map Segmentation Storage, DICOM 2024d."""
 
-_DESCRIPTIONS: Final = {Label.NCR: "necrotic core", Label.ED: "oedema", Label.ET: "enhancing tumour"}
 _BLACK: Final[CieLab] = (0, 32896, 32896)
 _LARGEST_BYTE: Final = 255
 
@@ -62,7 +60,7 @@ def build_segmentation(context: ResultContext, *, kind: SegmentationKind = Segme
         ResultsDisagree: If nothing was found, because a segmentation has one segment or more (PS3.3, section
             C.8.20.2); if the source names no frame of reference; if its headers and the mask's grid disagree.
     """
-    _check(context)
+    check_drawable(context, "and a DICOM segmentation cannot be empty")
     numbers = segment_numbers(context.findings)
     planes = source_planes(context.source)
     dataset = Dataset()
@@ -96,18 +94,6 @@ def segment_numbers(findings: Findings) -> NDArray[np.uint16]:
     for segment in findings.segments:
         table[segment.lesion, segment.label] = segment.number
     return np.asarray(table[findings.lesion_map, findings.mask.voxels])
-
-
-def _check(context: ResultContext) -> None:
-    if not context.findings.segments:
-        message = "nothing was found, and a DICOM segmentation cannot be empty; file the report alone"
-        raise ResultsDisagree(message)
-    if not context.source.frame_of_reference_uid:
-        message = (
-            "the source series has no Frame of Reference UID, so that nothing can be placed on it; "
-            "export it again from the scanner"
-        )
-        raise ResultsDisagree(message)
 
 
 def _add_identity(dataset: Dataset, context: ResultContext, kind: SegmentationKind) -> None:
@@ -190,8 +176,8 @@ def _described(context: ResultContext, segment: Segment) -> Dataset:
     model = context.findings.report.model
     item = Dataset()
     item.SegmentNumber = segment.number
-    item.SegmentLabel = f"Lesion {segment.lesion} {segment.label.name}"
-    item.SegmentDescription = f"{_DESCRIPTIONS[segment.label]} of lesion {segment.lesion}"
+    item.SegmentLabel = segment_name(segment)
+    item.SegmentDescription = segment_words(segment)
     item.SegmentAlgorithmType = "AUTOMATIC"
     item.SegmentAlgorithmName = model.name[:64]
     item.SegmentedPropertyCategoryCodeSequence = [MORPHOLOGICALLY_ABNORMAL.to_dataset()]
@@ -200,13 +186,7 @@ def _described(context: ResultContext, segment: Segment) -> Dataset:
     item.RecommendedDisplayCIELabValue = list(LABEL_CIELAB[segment.label])
     item.TrackingID = segment.tracking_id
     item.TrackingUID = segment.tracking_uid
-    algorithm = Dataset()
-    algorithm.AlgorithmFamilyCodeSequence = [ARTIFICIAL_INTELLIGENCE.to_dataset()]
-    algorithm.AlgorithmName = model.name[:64]
-    algorithm.AlgorithmVersion = model.version[:64]
-    algorithm.AlgorithmParameters = f"architecture={model.architecture} sha256={model.sha256}"
-    algorithm.AlgorithmSource = context.equipment.manufacturer[:64]
-    item.SegmentationAlgorithmIdentificationSequence = [algorithm]
+    item.SegmentationAlgorithmIdentificationSequence = [algorithm_item(context)]
     return item
 
 

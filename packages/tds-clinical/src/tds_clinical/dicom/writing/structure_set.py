@@ -19,7 +19,6 @@ from pydicom.valuerep import format_number_as_ds
 from scipy import ndimage
 
 from tds_clinical.codes import (
-    ARTIFICIAL_INTELLIGENCE,
     BRAIN,
     LABEL_CIELAB,
     LABEL_CODES,
@@ -35,16 +34,14 @@ from tds_clinical.dicom.writing.objects import (
     instance_item,
     stamp,
 )
-from tds_clinical.errors import ResultsDisagree
+from tds_clinical.dicom.writing.segment_items import algorithm_item, check_drawable, segment_name, segment_words
 from tds_clinical.findings import Findings, ResultContext, Segment
 from tds_clinical.reports.paint import LABEL_COLOURS
 from tds_data.report import RESEARCH_USE_NOTICE
-from tds_data.vocabulary import Label
 
 _STUDY_CLASS: Final = "1.2.840.10008.3.1.2.3.1"  # Detached Study Management, retired: what readers expect here
 _CONTOUR_DATA: Final = Tag("ContourData")
 _REGULAR_MM: Final = 0.01
-_DESCRIPTIONS: Final = {Label.NCR: "necrotic core", Label.ED: "oedema", Label.ET: "enhancing tumour"}
 
 
 def build_structure_set(
@@ -67,7 +64,7 @@ def build_structure_set(
         ResultsDisagree: If nothing was found, because there is nothing to outline; if the source names no frame of
             reference; if its headers and the mask's grid disagree.
     """
-    _check(context)
+    check_drawable(context, "so that there is nothing to outline")
     axes = slice_axes(context.source)
     segments = context.findings.segments
     dataset = Dataset()
@@ -86,18 +83,6 @@ def build_structure_set(
     dataset.ApprovalStatus = "UNAPPROVED"
     add_file_meta(dataset, ImplicitVRLittleEndian)
     return dataset
-
-
-def _check(context: ResultContext) -> None:
-    if not context.findings.segments:
-        message = "nothing was found, so that there is nothing to outline; file the report alone"
-        raise ResultsDisagree(message)
-    if not context.source.frame_of_reference_uid:
-        message = (
-            "the source series has no Frame of Reference UID, so that nothing can be placed on it; "
-            "export it again from the scanner"
-        )
-        raise ResultsDisagree(message)
 
 
 def _add_series(dataset: Dataset, context: ResultContext, holes: HoleStyle) -> None:
@@ -144,30 +129,18 @@ def _region(context: ResultContext, segment: Segment, segmentation: Dataset | No
     item = Dataset()
     item.ROINumber = segment.number
     item.ReferencedFrameOfReferenceUID = context.source.frame_of_reference_uid
-    item.ROIName = f"Lesion {segment.lesion} {segment.label.name}"
+    item.ROIName = segment_name(segment)
     item.ROIDescription = (
-        f"{_DESCRIPTIONS[segment.label]} of lesion {segment.lesion}; "
-        f"Tracking ID {segment.tracking_id}; Tracking UID {segment.tracking_uid}"
+        f"{segment_words(segment)}; Tracking ID {segment.tracking_id}; Tracking UID {segment.tracking_uid}"
     )
     item.ROIVolume = format_number_as_ds(segment.volume_ml)
     item.ROIGenerationAlgorithm = "AUTOMATIC"
     item.ROIGenerationDescription = f"{model.name} {model.version}"[:64]
-    item.ROIDerivationAlgorithmIdentificationSequence = [_algorithm(context)]
+    item.ROIDerivationAlgorithmIdentificationSequence = [algorithm_item(context)]
     if segmentation is not None:
         origin = instance_item(segmentation)
         origin.ReferencedSegmentNumber = segment.number
         item.DefinitionSourceSequence = [origin]
-    return item
-
-
-def _algorithm(context: ResultContext) -> Dataset:
-    model = context.findings.report.model
-    item = Dataset()
-    item.AlgorithmFamilyCodeSequence = [ARTIFICIAL_INTELLIGENCE.to_dataset()]
-    item.AlgorithmName = model.name[:64]
-    item.AlgorithmVersion = model.version[:64]
-    item.AlgorithmParameters = f"architecture={model.architecture} sha256={model.sha256}"
-    item.AlgorithmSource = context.equipment.manufacturer[:64]
     return item
 
 
