@@ -1,9 +1,10 @@
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta, timezone
 
 import pytest
 from pydicom.dataset import Dataset
 
 from tds_clinical.dicom import study_day, study_time
+from tds_clinical.dicom.study_time import study_zone
 
 
 def header(day: str | None, moment: str | None = None) -> Dataset:
@@ -48,3 +49,24 @@ def test_time_is_midnight_where_the_header_tells_none(said: str | None, clock: t
 
 def test_without_a_day_time_begins_in_1970() -> None:
     assert study_time(header(None, "0506")) == datetime(1970, 1, 1, 5, 6, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("said", "minutes"), [("+0200", 120), ("-0330", -210), ("+0000", 0), (" +1400 ", 840), ("-1200", -720)]
+)
+def test_a_study_may_name_its_time_zone(said: str, minutes: int) -> None:
+    named = header("20260131", "0506")
+    named.add_new("TimezoneOffsetFromUTC", "LO", said)
+    zone = timezone(timedelta(minutes=minutes))
+    assert study_zone(named) == zone
+    assert study_time(named) == datetime(2026, 1, 31, 5, 6, tzinfo=zone)
+    assert study_time(named).utcoffset() == timedelta(minutes=minutes)
+
+
+@pytest.mark.parametrize("said", ["", "0200", "+2", "+0260", "+9900", "Berlin", None])
+def test_what_is_no_time_zone_counts_as_none(said: str | None) -> None:
+    named = header("20260131", "0506")
+    if said is not None:
+        named.add_new("TimezoneOffsetFromUTC", "LO", said)
+    assert study_zone(named) is None
+    assert study_time(named) == datetime(2026, 1, 31, 5, 6, tzinfo=UTC)

@@ -1,17 +1,19 @@
 from copy import deepcopy
 from dataclasses import replace
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 from io import BytesIO
 
 import pydicom
 import pytest
 from pydicom.dataset import Dataset
 
+from tds_clinical.dicom.writing.encapsulated_pdf import build_encapsulated_pdf
 from tds_clinical.dicom.writing.objects import (
     add_equipment,
     add_file_meta,
     add_patient_and_study,
     device_uid,
+    local_time,
     reference_to,
     stamp,
 )
@@ -79,6 +81,19 @@ def test_dates_have_the_time_zone_that_they_are_in(offset: timezone | None, expe
     assert (result.ContentDate, result.ContentTime) == ("20240203", "040506.000700")
     assert (result.SeriesDate, result.SeriesTime) == ("20240203", "040506.000700")
     assert result.get("TimezoneOffsetFromUTC") == expected
+
+
+def test_results_keep_the_time_zone_that_the_study_is_in(context: ResultContext) -> None:
+    header = deepcopy(context.source.header)
+    header.StudyTime, header.TimezoneOffsetFromUTC = "101500", "-0530"
+    made_at = datetime(2024, 2, 3, 4, 5, 6, tzinfo=UTC)
+    of_study = replace(context, made_at=made_at, source=replace(context.source, headers=(header,)))
+    assert local_time(of_study) == made_at
+    assert local_time(of_study).isoformat() == "2024-02-02T22:35:06-05:30"
+    assert local_time(replace(context, made_at=made_at)).isoformat() == "2024-02-03T04:05:06+00:00"
+    written = build_encapsulated_pdf(of_study, b"%PDF-1.4")
+    assert (written.StudyTime, written.ContentTime) == ("101500", "223506.000000")
+    assert written.TimezoneOffsetFromUTC == "-0530"
 
 
 def test_a_device_is_the_same_in_all_results_and_another_one_with_another_model(context: ResultContext) -> None:

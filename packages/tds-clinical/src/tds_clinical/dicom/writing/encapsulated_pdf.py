@@ -12,6 +12,7 @@ from tds_clinical.dicom.writing.objects import (
     add_file_meta,
     add_patient_and_study,
     instance_item,
+    local_time,
     stamp,
 )
 from tds_clinical.errors import ReportError
@@ -42,7 +43,7 @@ def build_encapsulated_pdf(context: ResultContext, pdf: bytes, *, identifies_pat
     dataset = Dataset()
     add_patient_and_study(dataset, context)
     add_equipment(dataset, context)
-    stamp(dataset, context.made_at, "InstanceCreation", "Content", "Series")
+    stamp(dataset, local_time(context), "InstanceCreation", "Content", "Series")
     dataset.AcquisitionDateTime = ""
     dataset.Modality = "DOC"
     dataset.ConversionType = "WSD"

@@ -16,6 +16,7 @@ from tds_clinical.dicom.writing.objects import (
     add_file_meta,
     add_patient_and_study,
     instance_item,
+    local_time,
     stamp,
 )
 from tds_clinical.errors import ReportError
@@ -70,7 +71,7 @@ def _key_image(context: ResultContext, picture: KeyPicture, number: int) -> Data
     dataset = Dataset()
     add_patient_and_study(dataset, context)
     add_equipment(dataset, context)
-    stamp(dataset, context.made_at, "InstanceCreation", "Content", "Series")
+    stamp(dataset, local_time(context), "InstanceCreation", "Content", "Series")
     dataset.Modality = "OT"
     dataset.ConversionType = "WSD"
     dataset.SeriesInstanceUID = context.uids.make("key-image", "series")

@@ -8,6 +8,7 @@ from typing import Final
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
+from tds_clinical.dicom.study_time import study_zone
 from tds_clinical.findings import ResultContext
 from tds_clinical.uids import Uids
 
@@ -100,6 +101,18 @@ def add_equipment(dataset: Dataset, context: ResultContext) -> None:
     dataset.ManufacturerModelName = made_by.model_name
     dataset.DeviceSerialNumber = made_by.serial_number
     dataset.SoftwareVersions = list(made_by.software) or [context.findings.report.model.version]
+
+
+def local_time(context: ResultContext) -> datetime:
+    """Return when results were made, in the time zone of their study.
+
+    An object has one time zone for all its dates and times (PS3.3, section C.12.1), those copied from its source too.
+
+    Args:
+        context: What the object is about.
+    """
+    zone = study_zone(context.source.header)
+    return context.made_at if zone is None else context.made_at.astimezone(zone)
 
 
 def stamp(dataset: Dataset, made_at: datetime, *prefixes: str) -> None:

@@ -20,7 +20,7 @@ from tds_clinical.codes import (
     MORPHOLOGICALLY_ABNORMAL,
     CieLab,
 )
-from tds_clinical.dicom.writing.objects import add_equipment, add_file_meta, add_patient_and_study, stamp
+from tds_clinical.dicom.writing.objects import add_equipment, add_file_meta, add_patient_and_study, local_time, stamp
 from tds_clinical.dicom.writing.segment_items import algorithm_item, check_drawable, segment_name, segment_words
 from tds_clinical.dicom.writing.segmentation_frames import FramePlace, add_functional_groups
 from tds_clinical.dicom.writing.source_planes import source_planes
@@ -100,7 +100,7 @@ def _add_identity(dataset: Dataset, context: ResultContext, kind: SegmentationKi
     binary = kind is SegmentationKind.BINARY
     dataset.SOPClassUID = SegmentationStorage if binary else LABEL_MAP_STORAGE
     dataset.SOPInstanceUID = context.uids.make("segmentation", kind, "instance")
-    stamp(dataset, context.made_at, "InstanceCreation", "Content", "Series")
+    stamp(dataset, local_time(context), "InstanceCreation", "Content", "Series")
 
 
 def _add_series(dataset: Dataset, context: ResultContext, kind: SegmentationKind) -> None:

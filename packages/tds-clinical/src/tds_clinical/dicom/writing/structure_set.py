@@ -32,6 +32,7 @@ from tds_clinical.dicom.writing.objects import (
     add_file_meta,
     add_patient_and_study,
     instance_item,
+    local_time,
     stamp,
 )
 from tds_clinical.dicom.writing.segment_items import algorithm_item, check_drawable, segment_name, segment_words
@@ -70,7 +71,7 @@ def build_structure_set(
     dataset = Dataset()
     dataset.SOPClassUID = RTStructureSetStorage
     dataset.SOPInstanceUID = context.uids.make("structure set", "instance", holes)
-    stamp(dataset, context.made_at, "InstanceCreation", "Series", "StructureSet")
+    stamp(dataset, local_time(context), "InstanceCreation", "Series", "StructureSet")
     add_patient_and_study(dataset, context)
     add_equipment(dataset, context)
     _add_series(dataset, context, holes)

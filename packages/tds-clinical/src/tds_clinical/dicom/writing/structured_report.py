@@ -33,6 +33,7 @@ from tds_clinical.dicom.writing.objects import (
     add_patient_and_study,
     device_uid,
     instance_item,
+    local_time,
     stamp,
 )
 from tds_clinical.errors import ResultsDisagree
@@ -62,7 +63,7 @@ def build_structured_report(context: ResultContext, segmentation: Dataset | None
     dataset = Dataset()
     add_patient_and_study(dataset, context)
     add_equipment(dataset, context)
-    stamp(dataset, context.made_at, "InstanceCreation", "Content", "Series")
+    stamp(dataset, local_time(context), "InstanceCreation", "Content", "Series")
     dataset.Modality = "SR"
     dataset.SeriesInstanceUID = context.uids.make("sr", "series")
     dataset.SeriesNumber = context.first_series_number + 1
