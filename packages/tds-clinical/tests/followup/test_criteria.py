@@ -138,6 +138,11 @@ def test_intervals_that_reach_none_settle_it() -> None:
     assert possible_categories(found) == (SD, (SD,))
 
 
+def test_the_smallest_sum_has_an_interval_too() -> None:
+    found = reading(rano(3), [size(40, 40)], [size(20, 20, share=0.05)], [size(26, 20, share=0.05)])
+    assert possible_categories(found) == (PD, (PR, SD, PD))
+
+
 def test_categories_between_the_ends_are_possible_too() -> None:
     found = reading(rano(3), [size(30, 30, share=0.5)], [size(30, 30, share=0.5)])
     assert possible_categories(found) == (SD, (PR, SD, PD))
@@ -174,6 +179,20 @@ def test_what_enhances_anew_leaves_no_complete_response_however_small_it_is() ->
     assert possible_categories(read(gone, rano(3))) == (PR, (PR,))
     faint = Course(sizes=({1: size(30, 30)}, {1: size(4, 4)}), links=((),), returned=({}, {}))
     assert possible_categories(read(faint, recist(2))) == (PR, (PR, PD))
+
+
+def test_a_target_that_stays_without_enhancing_adds_nothing() -> None:
+    dark = Course(sizes=({1: size(30, 30)}, {}), links=(((1, 1),),), returned=({}, {}))
+    found = read(dark, rano(3))
+    assert found.targets == ((1,), ())
+    assert found.sums[1].value == 0.0
+    assert possible_categories(found) == (CR, (CR,))
+
+
+def test_growth_of_other_lesions_inside_the_intervals_is_none() -> None:
+    target = size(30, 30, volume_ml=9)
+    later = size(13, 13, volume_ml=1.45, share=0.2)
+    assert reading(rano(1), [target, size(12, 12, share=0.2)], [target, later]).growth is Presence.NO
 
 
 def test_without_measurable_lesions_only_new_ones_can_be_judged() -> None:
