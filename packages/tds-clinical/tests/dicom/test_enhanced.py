@@ -284,6 +284,25 @@ def test_damaged_images_are_listed_and_refused(
         read_series(series)
 
 
+def test_compressed_pixels_under_the_name_of_uncompressed_ones_are_refused(volume: Volume, tmp_path: Path) -> None:
+    written(volume, tmp_path)
+    (path,) = tmp_path.iterdir()
+    content = path.read_bytes()
+    begin = content.rindex(b"\xe0\x7f\x10\x00OW") + 8
+    item, end = b"\xfe\xff\x00\xe0", b"\xfe\xff\xdd\xe0"
+    fragments = item + bytes(4) + item + content[begin:] + end + bytes(4)
+    path.write_bytes(content[:begin] + b"\xff\xff\xff\xff" + fragments)
+    with pytest.raises(DicomReadError, match="its pixels are compressed, and its transfer syntax says that they are"):
+        read_only_series(tmp_path)
+
+
+def test_frames_smaller_than_those_that_are_stored_are_refused(volume: Volume, tmp_path: Path) -> None:
+    written(volume, tmp_path)
+    change(tmp_path, lambda dataset: setattr(dataset, "Rows", dataset.Rows // 2))
+    with pytest.raises(DicomReadError, match=r"its header claims \d+ bytes of pixels, \d+ are stored"):
+        read_series(read_series_headers(tmp_path)[0])
+
+
 def test_no_memory_is_asked_for_frames_that_are_not_there(tmp_path: Path) -> None:
     image = Volume(np.zeros((2, 2, 200), np.uint16), np.diag([1.0, 1.0, 2.0, 1.0]))
     write_enhanced_series([image], tmp_path / "enhanced.dcm", EnhancedSeriesOptions())

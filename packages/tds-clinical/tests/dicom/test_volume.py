@@ -268,6 +268,9 @@ def test_an_image_without_geometry_is_named(series_files: tuple[Path, ...], tmp_
     ("values", "message"),
     [
         ({"PixelSpacing": [0, 1]}, "impossible"),
+        ({"PixelSpacing": ["1e-300", "1e-300"]}, "impossible"),
+        ({"PixelSpacing": ["1e300", "1e300"]}, "impossible"),
+        ({"ImagePositionPatient": ["1e300", 0, 0]}, "impossible"),
         ({"ImageOrientationPatient": [1, 0, 0, 1, 0, 0]}, "impossible"),
         ({"ImageOrientationPatient": [2, 0, 0, 0, 1, 0]}, "impossible"),
         ({"ImagePositionPatient": [1, 2]}, "no usable ImagePositionPatient"),

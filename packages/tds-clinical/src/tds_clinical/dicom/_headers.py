@@ -30,6 +30,7 @@ ENHANCED_CLASSES: Final = frozenset({EnhancedMRImageStorage, LegacyConvertedEnha
 _READABLE: Final = ENHANCED_CLASSES | {MRImageStorage}
 _NATIVE: Final = frozenset({ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian})
 _VR_BYTES: Final = 4
+_UNDEFINED: Final = 0xFFFFFFFF
 _UIDS: Final = ("SeriesInstanceUID", "StudyInstanceUID", "SOPInstanceUID", "SOPClassUID")
 _PIXEL_DATA_TAGS: Final = (b"\xe0\x7f\x10\x00", b"\x7f\xe0\x00\x10")
 
@@ -160,4 +161,8 @@ def _find_pixels(path: Path, header: FileDataset, stream: BinaryIO) -> PixelPlac
     if not is_implicit:
         stream.read(_VR_BYTES)
     length = int.from_bytes(stream.read(4), "little" if is_little_endian else "big")
+    if length == _UNDEFINED:
+        raise DicomReadError(
+            path, "its pixels are compressed, and its transfer syntax says that they are not; export it again"
+        )
     return PixelPlace(offset=stream.tell(), length=length, is_little_endian=is_little_endian)

@@ -19,6 +19,8 @@ _COSINE_TOLERANCE: Final = 1e-3
 _SPACING_TOLERANCE_MM: Final = 1e-3
 _SAME_PLACE_MM: Final = 1e-2
 _MOST_PIXELS: Final = 65535
+_SMALLEST_MM: Final = 1e-4
+_FARTHEST_MM: Final = 1e6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -64,9 +66,11 @@ def read_planes(files: Sequence[SliceFile]) -> list[Plane]:
     across, down = orientations[:, :3], orientations[:, 3:]
     products = np.stack([(across**2).sum(1) - 1, (down**2).sum(1) - 1, (across * down).sum(1)])
     turned = np.abs(products).max(axis=0) <= _COSINE_TOLERANCE
-    for file, shape, spacing, unit in zip(files, shapes, spacings, turned, strict=True):
-        if not unit or min(spacing) <= 0 or not 1 <= min(shape) <= max(shape) <= _MOST_PIXELS:
-            reason = "its orientation, pixel spacing or matrix size is impossible; export it again from the scanner"
+    placed = np.abs(positions).max(axis=1) <= _FARTHEST_MM
+    for file, shape, spacing, unit, near in zip(files, shapes, spacings, turned, placed, strict=True):
+        sized = _SMALLEST_MM <= min(spacing) <= max(spacing) <= _FARTHEST_MM
+        if not (unit and sized and near and 1 <= min(shape) <= max(shape) <= _MOST_PIXELS):
+            reason = "its position, orientation, pixel spacing or matrix size is impossible; export it again"
             raise DicomReadError(file.path, reason)
     return [
         Plane(

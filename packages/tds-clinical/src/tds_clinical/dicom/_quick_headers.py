@@ -104,6 +104,8 @@ def read_quickly(stream: BinaryIO) -> tuple[FileDataset, PixelPlace | None] | No
         elements: _Elements = {}
         end = _collect(window, begin, elements, _WANTED, is_implicit=is_implicit)
         place = _pixels(window, end, is_implicit=is_implicit)
+        if is_native and place.length == _UNDEFINED:
+            return None
         return _dataset(elements, meta, is_implicit=is_implicit), place if is_native else None
     except (_Unusual, KeyError, ValueError, LookupError):
         return None

@@ -109,11 +109,12 @@ def read_stored(
         target: Array of the picture's shape; filled and returned if it is of the stored type, otherwise left alone.
 
     Raises:
-        DicomReadError: If there are fewer pixels than that, or a picture more than the header says.
+        DicomReadError: If there are fewer pixels than that, or those of one picture more than the header says.
     """
     frame = file.frame or 1
     size = target.size * form.dtype.itemsize
-    surplus = file.frame is None and place.length >= 2 * size
+    frames = 1 if file.frame is None else int(number(file.header, "NumberOfFrames") or 1)
+    surplus = place.length >= (frames + 1) * size
     if place.length < frame * size or surplus:
         raise _unfitting(file, size * frame, place.length)
     pixels = target if target.dtype == form.dtype else np.empty(target.shape, form.dtype)
