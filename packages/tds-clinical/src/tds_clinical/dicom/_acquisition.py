@@ -92,7 +92,8 @@ def read_acquisition(header: Dataset) -> Acquisition:
     image_types = _image_types(places)
     inverted = "IR" in kinds or _text(places, "InversionRecovery").upper() == "YES"
     declared = _text(places, "AcquisitionContrast").upper()
-    day = _text(places, "AcquisitionDate")
+    moment = _text(places, "AcquisitionDateTime", "FrameAcquisitionDateTime")
+    day = _text(places, "AcquisitionDate") or moment[: len("YYYYMMDD")]
     return Acquisition(
         repetition_ms=_number(places, "RepetitionTime"),
         echo_ms=_number(places, "EchoTime", "EffectiveEchoTime"),
@@ -106,8 +107,7 @@ def read_acquisition(header: Dataset) -> Acquisition:
         derived="DERIVED" in image_types,
         reformatted=bool(image_types & _REFORMATTED_IMAGE_TYPES),
         is_3d=_text(places, "MRAcquisitionType") == "3D",
-        taken_at_s=_moment(_text(places, "AcquisitionDateTime", "FrameAcquisitionDateTime"))
-        or _moment(day + _text(places, "AcquisitionTime")),
+        taken_at_s=_moment(moment) or _moment(day + _text(places, "AcquisitionTime")),
         agent_given_at_s=_moment(day + _text(places, "ContrastBolusStartTime")),
     )
 
