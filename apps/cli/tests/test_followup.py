@@ -7,11 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pydicom import dcmread
 
 from tds_cli.commands.followup import parse_points
 from tds_cli.errors import UsageFault
+from tds_cli.study import StudyRequest, read_raw_study
 from tds_clinical.followup import FollowUp
-from tds_clinical.testing import write_classic_study
+from tds_clinical.testing import ClassicSeriesOptions, write_classic_series, write_classic_study
 from tds_clinical.testing.mask_report import report_mask
 from tds_data import Case
 from tds_data.nifti import read_volume, write_volume
@@ -121,6 +123,22 @@ def test_a_dicom_study_is_read_as_one(
     points = ["--at", "2026-01-10", tmp_path / "dicom", first, "--at", "2026-04-02", phantom_folder, second]
     code, _, err = tds("followup", *points, "--trust-headers", "-o", tmp_path / "out")
     assert (code, err) == (0, "")
+
+
+def test_a_result_on_resampled_slices_is_followed_up(tds: Tds, phantom: Case, tmp_path: Path) -> None:
+    folder = tmp_path / "study"
+    write_classic_series(phantom.images[Modality.T1CE], folder, ClassicSeriesOptions(modality=Modality.T1CE))
+    for path in folder.iterdir():  # as under a tilted gantry
+        image = dcmread(path)
+        x, y, z = image.ImagePositionPatient
+        image.ImagePositionPatient = [x, y + 0.2 * float(z), z]
+        image.save_as(path)
+    grid = read_raw_study(StudyRequest(path=folder, resample=True)).images[Modality.T1CE]
+    result = write_result(tmp_path / "result", grid.with_voxels(np.zeros(grid.shape, np.uint8)))
+    points = ["--at", "2000-01-01", folder, result, "--at", "2026-04-02", folder, result]
+    code, out, err = tds("followup", *points, "--trust-headers", "-o", tmp_path / "out")
+    assert (code, "series_resampled" in err) == (0, True)
+    assert "2026-04-02" in out
 
 
 def test_sequences_that_are_not_shared_do(

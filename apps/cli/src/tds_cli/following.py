@@ -208,7 +208,8 @@ def read_point(point: PointRequest, number: int) -> ReadPoint:
         FollowUpError: If the mask lies on none of the study's sequences.
     """
     mask = translate_labels(read_volume(point.result / MASK_NAME))
-    study = read_raw_study(StudyRequest(path=point.study))
+    # A result of tilted slices lies on the box that they were resampled to; any other grid is refused below.
+    study = read_raw_study(StudyRequest(path=point.study, resample=True))
     images = {
         modality: study.images[modality]
         for modality in _PREFERRED
