@@ -80,7 +80,7 @@ GERMAN: Final = Language(
             "der Aufnahme."
         ),
         grey_levels="Grauwerte reichen vom 0,5. bis zum 99,5. Perzentil jeder Sequenz.",
-        right_is_left="Rechts des Patienten liegt links",
+        right_is_left="Rechte Patientenseite liegt links",
         largest_in_full=(
             "Die {shown} größten von {count} Läsionen sind auf jeder Sequenz gezeigt, die übrigen auf der, die den "
             "gesamten Tumor am besten zeigt."
