@@ -208,6 +208,41 @@ def test_echo_planar_and_several_inversion_times_are_told(volume: Volume, tmp_pa
     assert series.header.InversionTime == 2500
 
 
+@pytest.mark.parametrize(("administered", "expected"), [("YES", Modality.T1CE), ("NO", Modality.T1)])
+def test_frames_from_before_the_agent_are_not_taken_for_those_after_it(
+    volume: Volume, tmp_path: Path, administered: str, expected: Modality
+) -> None:
+    written(volume, tmp_path, 1, modality=Modality.T1)
+
+    def use(dataset: Dataset) -> None:
+        usage = Dataset()
+        usage.ContrastBolusAgentNumber, usage.ContrastBolusAgentAdministered = 1, administered
+        dataset.SharedFunctionalGroupsSequence[0].ContrastBolusUsageSequence = [usage]
+        agent = Dataset()
+        agent.ContrastBolusAgentNumber = 1
+        dataset.ContrastBolusAgentSequence = [agent]
+        dataset.SeriesDescription = "AX T1"
+
+    change(tmp_path, use)
+    (series,) = read_series_headers(tmp_path)
+    assert identify_sequence(series.header).modality is expected
+
+
+def test_the_contrast_that_a_frame_declares_is_heard(volume: Volume, tmp_path: Path) -> None:
+    written(volume, tmp_path, 1, modality=Modality.T2)
+
+    def declare(dataset: Dataset) -> None:
+        dataset.AcquisitionContrast = "MIXED"
+        dataset.SeriesDescription = dataset.ProtocolName = ""
+        for groups in (dataset.SharedFunctionalGroupsSequence[0], *dataset.PerFrameFunctionalGroupsSequence):
+            for kind in groups.get("MRImageFrameTypeSequence", []):
+                kind.AcquisitionContrast = "FLUID_ATTENUATED"
+
+    change(tmp_path, declare)
+    (series,) = read_series_headers(tmp_path)
+    assert identify_sequence(series.header).modality is Modality.FLAIR
+
+
 def test_gradient_directions_tell_volumes_apart(volume: Volume, tmp_path: Path) -> None:
     written(volume, tmp_path, dimension=EnhancedDimension.B_VALUE)
 

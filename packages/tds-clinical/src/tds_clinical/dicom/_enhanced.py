@@ -43,7 +43,12 @@ _MACROS: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
         },
         "MRModifierSequence": {"InversionTimes": "InversionTime", "InversionRecovery": "InversionRecovery"},
         "MRDiffusionSequence": {"DiffusionBValue": "DiffusionBValue"},
-        "MRImageFrameTypeSequence": {"FrameType": "ImageType", "ComplexImageComponent": "ComplexImageComponent"},
+        "MRImageFrameTypeSequence": {
+            "FrameType": "ImageType",
+            "ComplexImageComponent": "ComplexImageComponent",
+            "AcquisitionContrast": "AcquisitionContrast",
+        },
+        "ContrastBolusUsageSequence": {"ContrastBolusAgentAdministered": "ContrastBolusAgentAdministered"},
         "CardiacSynchronizationSequence": {"NominalCardiacTriggerDelayTime": "TriggerTime"},
     }
 )
