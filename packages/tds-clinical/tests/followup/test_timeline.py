@@ -45,6 +45,15 @@ def test_the_png_is_a_picture_with_ink_on_it() -> None:
     assert {(0x00, 0x72, 0xB2), (0xB0, 0x18, 0x7A), (255, 255, 255)} <= colours
 
 
+def test_signs_of_mathematics_are_letters_like_others() -> None:
+    pytest.importorskip("matplotlib")
+    found = followed()
+    odd = tuple(replace(point, label="$x^$", interval_method="$\\frac$") for point in found.points)
+    drawn = timeline.draw_timeline_svg(replace(found, points=odd))
+    assert "$x^$" in drawn
+    assert "Bands: $\\frac$." in drawn
+
+
 def test_only_phantoms_carry_the_mark() -> None:
     pytest.importorskip("matplotlib")
     image = Image.open(BytesIO(timeline.draw_timeline(followed(phantom=False)))).convert("RGB")

@@ -128,7 +128,7 @@ def _label(axes: "Axes", follow_up: FollowUp, places: Sequence[float]) -> None:
     names = []
     for point in follow_up.points:
         day = "" if point.when is None else point.when.isoformat()
-        names.append(point.label if day in ("", point.label) else f"{point.label}\n{day}")
+        names.append(_literal(point.label if day in ("", point.label) else f"{point.label}\n{day}"))
     if len(places) > _MANY:
         axes.set_xticks(places, names, rotation=30, ha="right", fontsize=8)
     else:
@@ -143,10 +143,10 @@ def _label(axes: "Axes", follow_up: FollowUp, places: Sequence[float]) -> None:
 def _write_words(figure: "Figure", follow_up: FollowUp) -> None:
     categories = "\n".join(f"{entry.criteria}: {name_category(entry)}" for entry in follow_up.assessments)
     methods = "; ".join(sorted({point.interval_method for point in follow_up.points if point.interval_method}))
-    figure.text(0.08, 0.118, categories, fontsize=10, fontweight="bold", ha="left")
+    figure.text(0.08, 0.118, _literal(categories), fontsize=10, fontweight="bold", ha="left")
     figure.text(0.08, 0.09, "Categories are computed from images alone.", fontsize=9, ha="left")
     if methods:
-        figure.text(0.08, 0.06, f"Bands: {methods}.", fontsize=9, ha="left")
+        figure.text(0.08, 0.06, _literal(f"Bands: {methods}."), fontsize=9, ha="left")
     figure.text(0.08, 0.022, RESEARCH_USE_NOTICE, fontsize=9.5, fontweight="bold", ha="left")
     if follow_up.is_phantom:
         figure.text(
@@ -159,3 +159,8 @@ def _write_words(figure: "Figure", follow_up: FollowUp) -> None:
             color="white",
             bbox={"facecolor": "#b0187a", "edgecolor": "none", "boxstyle": "square,pad=0.4"},
         )
+
+
+def _literal(text: str) -> str:
+    """Return a text in which matplotlib sees no formula."""
+    return text.replace("$", r"\$")
