@@ -17,6 +17,7 @@ from pydicom.dataset import Dataset
 from tds_clinical.codes import COMMENT, Code
 
 _DIGITS: Final = 10
+_SMALLEST: Final = 1e-99  # below it, digits and exponent take more than the 16 characters of a decimal string
 
 
 def concept(code: Code) -> CodedConcept:
@@ -81,4 +82,5 @@ def shorten(item: Dataset) -> None:
     """
     measured = item.MeasuredValueSequence[0]
     if "FloatingPointValue" in measured:  # whole numbers have none, and no noise
-        measured.NumericValue = f"{measured.FloatingPointValue:.{_DIGITS}g}"
+        value = float(measured.FloatingPointValue)
+        measured.NumericValue = f"{value if abs(value) > _SMALLEST else 0.0:.{_DIGITS}g}"
