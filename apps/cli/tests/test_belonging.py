@@ -1,8 +1,13 @@
 from datetime import date
+from pathlib import Path
 
+import numpy as np
 from pydicom.dataset import Dataset
 
 from tds_cli.belonging import Origin, belonging_flags, origin_of
+from tds_clinical.dicom import read_series_headers
+from tds_clinical.testing import ClassicSeriesOptions, write_classic_series
+from tds_data import Volume
 
 FIRST, SECOND = date(2026, 1, 10), date(2026, 4, 2)
 
@@ -41,3 +46,10 @@ def test_a_day_other_than_that_of_the_header_is_told() -> None:
     (flag,) = belonging_flags(((FIRST, Origin(day=FIRST)), (SECOND, Origin(day=FIRST))))
     assert flag.code == "DAY-DIFFERS"
     assert "Time point 2" in flag.message
+
+
+def test_headers_of_series_say_whose_they_are_and_when_they_were_taken(tmp_path: Path) -> None:
+    volume = Volume(np.zeros((4, 4, 3), np.uint16), np.eye(4))
+    write_classic_series(volume, tmp_path, ClassicSeriesOptions())
+    origin = origin_of(read_series_headers(tmp_path)[0].header)
+    assert origin == Origin(patient="PHANTOM", day=date(2000, 1, 1))

@@ -10,7 +10,7 @@ def test_series_are_chosen_by_number_or_uid() -> None:
     assert parse_series(None) == {}
 
 
-@pytest.mark.parametrize("choices", [["t1"], ["t1="], ["ct=3"], ["=3"], ["t1=3", "t1=4"]])
+@pytest.mark.parametrize("choices", [["t1"], ["t1="], ["ct=3"], ["=3"], ["t1=3", "t1=4"], ["t1=3", "t1ce=3"]])
 def test_malformed_choice_of_series_is_refused(choices: list[str]) -> None:
     with pytest.raises(UsageFault, match="--series"):
         parse_series(choices)

@@ -194,3 +194,18 @@ def test_tilted_series_is_refused_and_read_on_request(tds: Tds, phantom: Case, t
     mask = read_volume(tmp_path / "out" / "mask.nii.gz")
     labels, _ = read_segmentation(tmp_path / "out" / "seg.dcm")
     assert places(labels) == places(mask)
+
+
+def test_folder_of_dicom_and_images_is_refused(tds: Tds, dicom: Path, phantom: Case, tmp_path: Path) -> None:
+    shutil.copytree(dicom, tmp_path / "study")
+    write_volume(tmp_path / "study" / "flair.nii.gz", phantom.images[Modality.FLAIR])
+    code, _, err = tds("segment", tmp_path / "study", "-o", tmp_path / "out")
+    assert code == 2
+    assert "either could be the study; give the folder of one of them" in err
+    assert not (tmp_path / "out").exists()
+
+
+def test_template_that_does_not_exist_is_refused_before_anything_is_read(tds: Tds, dicom: Path, tmp_path: Path) -> None:
+    code, _, err = tds("segment", dicom, "-o", tmp_path / "out", "--template", tmp_path / "mine.j2")
+    assert code == 2
+    assert "there is no file or folder" in err

@@ -6,7 +6,7 @@ import pytest
 from pydicom import dcmread
 
 from tds_cli import pipeline
-from tds_clinical.testing import write_classic_study
+from tds_clinical.testing import ClassicSeriesOptions, write_classic_series, write_classic_study
 from tds_data import Case
 
 pytest.importorskip("matplotlib")
@@ -97,3 +97,18 @@ def test_prior_that_is_none_is_refused_before_anything_is_read(  # fixtures are 
     assert code == 2
     assert told in out + err
     assert json.loads(out)["error"]
+
+
+def test_prior_of_another_patient_is_told_with_the_result(tds: Tds, phantom: Case, tmp_path: Path) -> None:
+    pytest.importorskip("fhir")
+    for name, patient in (("before", "A"), ("now", "B")):
+        for number, (modality, volume) in enumerate(phantom.images.items(), start=1):
+            options = ClassicSeriesOptions(modality=modality, series_number=number, tags={"PatientID": patient})
+            write_classic_series(volume, tmp_path / name / str(number), options)
+    assert tds("segment", tmp_path / "before", "-o", tmp_path / "one")[0] == 0
+    prior = ("--prior", "1999-10-01", tmp_path / "before", tmp_path / "one")
+    code, out, _ = tds("segment", tmp_path / "now", "-o", tmp_path / "two", *prior)
+    assert code == 0
+    codes = [flag["code"] for flag in json.loads((tmp_path / "two" / "result.json").read_text())["quality"]]
+    assert "PATIENT-DIFFERS" in codes
+    assert "warning:" in out

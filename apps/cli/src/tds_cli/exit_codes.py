@@ -10,9 +10,12 @@ from typer import Abort, TyperException
 from tds_cli.errors import CliError, OutputLost, ReferenceMissing, Stopped, TrainingStopped, UsageFault
 from tds_cli.logs import redact_text
 from tds_clinical.errors import (
+    AmbiguousSeries,
     ClinicalDependency,
     ClinicalError,
     DicomWriteError,
+    GeometryNotSupported,
+    IncompleteSeries,
     PushFailed,
     ReportError,
     SeriesNotFound,
@@ -88,6 +91,14 @@ _RAW_HINT: Final = (
     "nothing was written; if the study is raw, tds segment --prepare or tds data prepare registers its sequences and "
     "strips the skull"
 )
+_SERIES_HINT: Final = (
+    "nothing was written; tds dicom inspect STUDY shows the series, and --series MODALITY=NUMBER chooses among them"
+)
+_SLICES_HINT: Final = "nothing was written; export the whole series again, or let --resample bring its slices to a box"
+_EXTRA_HINT: Final = (
+    "pip install 'tds-cli[{extra}]', or in a checkout uv sync --package tds-cli --extra {extra}, brings everything "
+    "that {what} need"
+)
 _RESUME_HINT: Final = "run the same command with --resume to go on from there"
 _TRAINING_HINT: Final = (
     "what was trained is kept in the run's folder; do what the message says, then go on with --resume if it can go on"
@@ -99,6 +110,7 @@ _TRAINING_MEMORY_HINT: Final = (
 _SKULL_PRESENT: Final = "SKULL-PRESENT"
 _RAW_EXTRAS: Final = frozenset({"register", "strip"})
 _TRAIN_EXTRA: Final = "train"
+_FOLLOW_UP_EXTRA: Final = "followup"
 
 _REPORT_HINT: Final = (
     "nothing is written; mend the template, the font or the text that the message names and run it again"
@@ -165,7 +177,7 @@ def describe(error: BaseException) -> Failure:
         )
     for kinds, exit_code, code, hint in _ROWS:
         if isinstance(error, kinds):
-            way_out = _way_out_for_raw(error) or hint
+            way_out = _special_way_out(error) or hint
             return Failure(exit_code=exit_code, code=code, message=_message(error), hint=way_out)
     message = f"unexpected {type(error).__name__}: {_message(error)}"
     hint = "this is a fault of the program; run it again with --verbose and report what it says"
@@ -178,16 +190,20 @@ def _signal_code(name: str) -> int:
     return SIGNAL_BASE + known[name] if name in known else int(ExitCode.FAILED)
 
 
-def _way_out_for_raw(error: BaseException) -> str | None:
-    """Return what to do where a study is raw and was to be prepared, or its preparation lacks something."""
+def _special_way_out(error: BaseException) -> str | None:
+    """Return what to do where an option of ours is the way out, or an extra."""
     is_raw = isinstance(error, RefusedStudy) and any(flag.code == _SKULL_PRESENT for flag in error.flags)
     if is_raw or isinstance(error, GridMismatch):
         return _RAW_HINT
     if isinstance(error, CoreMissingDependency):
-        return f"pip install 'tds-cli[{_TRAIN_EXTRA}]' brings everything that training and exports need"
+        return _EXTRA_HINT.format(extra=_TRAIN_EXTRA, what="training and exports")
     if isinstance(error, MissingDependency) and error.extra in _RAW_EXTRAS:
-        return "pip install 'tds-cli[raw]' brings everything that raw studies need"
-    return None
+        return _EXTRA_HINT.format(extra="raw", what="raw studies")
+    if isinstance(error, ClinicalDependency) and error.extra == _FOLLOW_UP_EXTRA:
+        return _EXTRA_HINT.format(extra=_FOLLOW_UP_EXTRA, what="comparisons over time")
+    if isinstance(error, AmbiguousSeries):
+        return _SERIES_HINT
+    return _SLICES_HINT if isinstance(error, IncompleteSeries | GeometryNotSupported) else None
 
 
 def _message(error: BaseException) -> str:

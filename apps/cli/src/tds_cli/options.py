@@ -115,7 +115,7 @@ def parse_series(choices: list[str] | None) -> dict[Modality, str]:
         choices: `MODALITY=SERIES` each, as given on the command line.
 
     Raises:
-        UsageFault: If one is malformed or a sequence is chosen twice.
+        UsageFault: If one is malformed, or a sequence or a series is chosen twice.
 
     Examples:
         >>> parse_series(["t1ce=7"])
@@ -130,6 +130,9 @@ def parse_series(choices: list[str] | None) -> dict[Modality, str]:
         modality = Modality(name.lower())
         if modality in chosen:
             message = f"--series names {modality} twice; keep one of them"
+            raise UsageFault(message)
+        if series.strip() in chosen.values():
+            message = f"--series gives series {series.strip()} to two sequences; a series is one of them"
             raise UsageFault(message)
         chosen[modality] = series.strip()
     return chosen

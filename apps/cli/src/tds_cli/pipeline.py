@@ -10,6 +10,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tds_cli.errors import UsageFault
 from tds_cli.model import LoadedModel, ModelRequest, load_model
 from tds_cli.output import Progress
 from tds_cli.prior import change_since, day_of_study
@@ -17,7 +18,7 @@ from tds_cli.ready import make_ready
 from tds_cli.results import ResultOptions, write_result
 from tds_cli.study import RawStudy, Study, StudyRequest, check_request, holds_images, read_raw_study, read_study
 from tds_data.atomic import atomic_folder, check_target
-from tds_data.report import LesionReport
+from tds_data.report import LesionReport, Severity
 from tds_data.vocabulary import Modality
 
 if TYPE_CHECKING:
@@ -78,6 +79,10 @@ def segment_to(out: Path, request: SegmentRequest, *, overwrite: bool, progress:
     """
     check_request(request.study)
     inputs = request.inputs
+    missing = next((path for path in inputs if not path.exists()), None)
+    if missing is not None:
+        message = f"there is no file or folder {str(missing)!r}; check the path"
+        raise UsageFault(message)
     check_target(out, overwrite=overwrite, protected=inputs)
     with atomic_folder(out, overwrite=overwrite, protected=inputs) as folder:
         return segment_into(folder, request, progress=progress)
@@ -129,9 +134,12 @@ def segment_into(folder: Path, request: SegmentRequest, *, progress: Progress) -
     if request.prior is not None and when is not None:
         progress("comparing with the prior")
         change = change_since(request.prior, found, images, source, when=when)
+        # What speaks against the comparison is told with the result, not on a later page alone.
+        warnings = tuple(flag for flag in change.follow_up.quality if flag.severity is not Severity.INFO)
+        found = replace(found, report=replace(found.report, quality=(*found.report.quality, *warnings)))
     progress("writing the result")
     write_result(folder, found, ready.bundle, source=source, change=change, options=request.result)
-    return report
+    return found.report
 
 
 def _load(request: ModelRequest) -> LoadedModel:

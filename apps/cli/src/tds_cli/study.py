@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from tds_clinical.dicom import SeriesFiles, SourceSeries
 
 _DEPTH: Final = 4
+_PREAMBLE_BYTES: Final = 128
+_MAGIC: Final = b"DICM"
 _DICOM_NAME: Final = "study"
 _DICOM_PHANTOM: Final = "phantom-0000_"
 
@@ -114,6 +116,12 @@ def check_request(request: StudyRequest) -> None:
     if request.modality is not None and request.path.is_dir():
         message = f"--modality names the sequence of a single file, and {str(request.path)!r} is a folder; leave it out"
         raise UsageFault(message)
+    if request.path.is_dir() and holds_images(request.path) and _holds_dicom(request.path):
+        message = (
+            f"{str(request.path)!r} holds images (NIfTI, NRRD or MetaImage) and DICOM files, and either could be the "
+            "study; give the folder of one of them alone"
+        )
+        raise UsageFault(message)
     if request.series and holds_images(request.path):
         message = "--series chooses DICOM series, and the input is no DICOM; leave it out"
         raise UsageFault(message)
@@ -165,6 +173,24 @@ def holds_images(path: Path) -> bool:
         if len(Path(folder).relative_to(path).parts) >= _DEPTH - 1:
             folders.clear()
     return False
+
+
+def _holds_dicom(path: Path) -> bool:
+    """Tell whether a file in a folder starts as DICOM files do, at most three folders down; imports no pydicom."""
+    for folder, folders, files in os.walk(path):
+        if any(_starts_as_dicom(Path(folder) / name) for name in files if not is_image_name(Path(name))):
+            return True
+        if len(Path(folder).relative_to(path).parts) >= _DEPTH - 1:
+            folders.clear()
+    return False
+
+
+def _starts_as_dicom(path: Path) -> bool:
+    try:
+        with path.open("rb") as stream:
+            return stream.read(_PREAMBLE_BYTES + len(_MAGIC))[_PREAMBLE_BYTES:] == _MAGIC
+    except OSError:
+        return False
 
 
 def _is_study_image(path: Path) -> bool:

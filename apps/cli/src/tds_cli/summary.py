@@ -74,10 +74,10 @@ def dice_text(dice: Mapping[Region, float]) -> str:
 
 
 def _lesion_line(lesion: Lesion) -> str:
-    x, y, z = lesion.centroid_mm
+    x, y, z = (round(value) for value in lesion.centroid_mm)
     return (
         f"  lesion {lesion.number}: {lesion.volume_ml[Region.WT]:.1f} mL, longest diameter "
-        f"{lesion.longest_diameter_mm:.0f} mm, centre at RAS ({x:.0f}, {y:.0f}, {z:.0f}) mm"
+        f"{lesion.longest_diameter_mm:.0f} mm, centre at RAS ({x}, {y}, {z}) mm"
     )
 
 

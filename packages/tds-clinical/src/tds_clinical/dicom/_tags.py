@@ -20,6 +20,7 @@ HEADER_TAGS: Final[tuple[str, ...]] = (
     "SOPInstanceUID",
     "PatientID",
     "StudyInstanceUID",
+    "StudyDate",
     "SeriesInstanceUID",
     "FrameOfReferenceUID",
     "SeriesNumber",
