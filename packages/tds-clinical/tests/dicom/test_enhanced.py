@@ -1,4 +1,5 @@
 import tempfile
+import time
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
@@ -336,6 +337,20 @@ def test_frames_smaller_than_those_that_are_stored_are_refused(volume: Volume, t
     change(tmp_path, lambda dataset: setattr(dataset, "Rows", dataset.Rows // 2))
     with pytest.raises(DicomReadError, match=r"its header claims \d+ bytes of pixels, \d+ are stored"):
         read_series(read_series_headers(tmp_path)[0])
+
+
+def test_dimensions_without_end_take_no_time(volume: Volume, tmp_path: Path) -> None:
+    several = written(volume, tmp_path)
+
+    def index(dataset: Dataset) -> None:
+        for groups in dataset.PerFrameFunctionalGroupsSequence:
+            groups.FrameContentSequence[0].DimensionIndexValues = [1] * 10_000
+            del groups.FrameContentSequence[0].TemporalPositionIndex
+
+    change(tmp_path, index)
+    began_s = time.perf_counter()
+    assert len(read_series_headers(tmp_path)) == len(several)
+    assert time.perf_counter() - began_s < 5.0
 
 
 def test_no_memory_is_asked_for_frames_that_are_not_there(tmp_path: Path) -> None:

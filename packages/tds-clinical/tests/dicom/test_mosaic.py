@@ -142,7 +142,7 @@ def test_number_of_slices_may_stand_in_one_place_only(volume: Volume, tmp_path: 
 
 
 @pytest.mark.parametrize(
-    ("written", "said"), [("0", "0"), ("-4", "-4"), ("many", "no number"), ("9" * 400, "no number")]
+    ("written", "said"), [("0", "0"), ("-4", "-4"), ("many", "no number"), ("9" * 400, "no number"), ("1000", "1000")]
 )
 def test_an_impossible_number_of_slices_is_refused(volume: Volume, tmp_path: Path, written: str, said: str) -> None:
     (path,) = write_mosaic_series([volume], tmp_path, MosaicSeriesOptions())

@@ -26,7 +26,7 @@ _CSA_ELEMENT: Final = 0x10
 _COUNT_GROUP: Final = 0x0019
 _COUNT_CREATOR: Final = "SIEMENS MR HEADER"
 _COUNT_ELEMENT: Final = 0x0A
-_COUNT: Final = re.compile(r"[1-9][0-9]{0,4}")
+_COUNT: Final = re.compile(r"[1-9][0-9]{0,2}")  # each tile gets a header of its own, so that more would fill the memory
 _SHOWN: Final = re.compile(r"-?[0-9]{1,6}")
 _PARALLEL: Final = 0.99
 

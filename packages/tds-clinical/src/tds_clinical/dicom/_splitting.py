@@ -24,6 +24,7 @@ from tds_clinical.dicom._tags import number, numbers, text, texts
 from tds_clinical.errors import DicomReadError
 
 _FEWEST_PLACES: Final = 2
+_MOST_DIMENSIONS: Final = 64
 _KINDS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "MAGNITUDE": "magnitude",
@@ -225,8 +226,10 @@ def _direction(file: SliceFile) -> _Key:
 
 
 def _dimensions(files: Sequence[SliceFile]) -> list[_Attribute]:
-    lengths = {len(_indices(file)) for file in files}
+    lengths = {len(texts(file.header, "DimensionIndexValues")) for file in files}
     count = lengths.pop() if len(lengths) == 1 else 0
+    if count > _MOST_DIMENSIONS:
+        return []
 
     def at(position: int) -> Callable[[SliceFile], _Key]:
         return lambda file: (_indices(file)[position],)
