@@ -329,3 +329,11 @@ def test_several_slices_in_one_file_that_nothing_places_are_refused(
         edit(path, **values)
     with pytest.raises(DicomReadError, match=message):
         read_only_series(tmp_path)
+
+
+def test_truncated_pixels_are_counted_in_the_message(tmp_path: Path) -> None:
+    volume = Volume(np.zeros((20, 10, 3), np.uint16), np.eye(4))
+    path = write_classic_series(volume, tmp_path, ClassicSeriesOptions())[1]
+    path.write_bytes(path.read_bytes()[:-150])
+    with pytest.raises(DicomReadError, match="claims 400 bytes of pixels, 250 are stored"):
+        read_series(read_series_headers(tmp_path)[0])

@@ -92,8 +92,10 @@ def check_claim(plane: Plane, form: PixelFormat) -> None:
         stored = file.path.stat().st_size
     except OSError as error:
         raise DicomReadError(file.path, f"the file cannot be opened ({error.strerror})") from error
-    if claimed > (most_decoded(stored) if file.pixels is None else min(stored, file.pixels.length)):
-        raise _unfitting(file, claimed, stored if file.pixels is None else file.pixels.length)
+    place = file.pixels
+    most = most_decoded(stored) if place is None else max(0, min(stored - place.offset, place.length))
+    if claimed > most:
+        raise _unfitting(file, claimed, stored if place is None else most)
 
 
 def read_stored(

@@ -21,6 +21,7 @@ from tds_data.volume import Volume
 
 _LOG = logging.getLogger(__name__)
 
+_NAMED_SERIES: Final = 5
 _CASE_NAME: Final = "study"
 
 
@@ -159,5 +160,10 @@ def _on_grid(volume: Volume, grid: Volume) -> Volume:
 
 
 def _nothing_found(picked: Picked) -> str:
-    seen = "; ".join(f"{entry.files.label}: {entry.guess.reason}" for entry in picked.series)
-    return f"no series could be recognised as T1, T1ce, T2 or FLAIR ({seen}); name the series of each with an override"
+    reasons = [f"{entry.files.label}: {entry.guess.reason}" for entry in picked.series]
+    more = f"; and {len(reasons) - _NAMED_SERIES} more" if len(reasons) > _NAMED_SERIES else ""
+    seen = "; ".join(reasons[:_NAMED_SERIES]) + more
+    return (
+        f"no series could be recognised as T1, T1ce, T2 or FLAIR ({seen}); look at the table of the study (tds dicom "
+        "inspect) and name the series of each sequence (--series)"
+    )
