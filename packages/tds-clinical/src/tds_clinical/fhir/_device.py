@@ -4,12 +4,12 @@ import base64
 import re
 from typing import Final
 
+from tds_clinical.dicom.writing.objects import device_uid
 from tds_clinical.errors import ReportError
 from tds_clinical.fhir._datatypes import narrative
-from tds_clinical.fhir._names import URI_SYSTEM, Json, Names, create_once
+from tds_clinical.fhir._names import URI_SYSTEM, Json, create_once
 from tds_clinical.fhir._parts import RESEARCH, Parts
 from tds_clinical.fhir._wording import MODEL_NOTICE
-from tds_clinical.uids import Uids
 from tds_data.report import ModelIdentity
 
 _SHA256: Final = re.compile(r"[0-9a-f]{64}", re.IGNORECASE)
@@ -29,9 +29,7 @@ def device_entry(parts: Parts) -> Json:
     model, equipment = parts.context.findings.report.model, parts.context.equipment
     hashed = hash_uri(model.sha256)
     software = equipment.software or (model.version,)
-    made_by = (equipment.manufacturer, equipment.model_name, equipment.serial_number, *software)
-    made_of = (*made_by, model.name, model.version, model.sha256, model.architecture, model.licence)
-    identifier = Names(Uids.reproducible("device", *made_of)).identifier("device")
+    identifier = {"system": URI_SYSTEM, "value": f"urn:oid:{device_uid(parts.context)}"}
     device: Json = {
         "resourceType": "Device",
         "meta": {"security": [dict(RESEARCH)]},

@@ -61,8 +61,9 @@ def algorithm_item(context: ResultContext) -> Dataset:
     model = context.findings.report.model
     item = Dataset()
     item.AlgorithmFamilyCodeSequence = [ARTIFICIAL_INTELLIGENCE.to_dataset()]
-    item.AlgorithmName = model.name[:_LONGEST]
-    item.AlgorithmVersion = model.version[:_LONGEST]
+    # A backslash would part one value into two.
+    item.AlgorithmName = model.name.replace("\\", "/")[:_LONGEST]
+    item.AlgorithmVersion = model.version.replace("\\", "/")[:_LONGEST]
     item.AlgorithmParameters = f"architecture={model.architecture} sha256={model.sha256}"
     item.AlgorithmSource = context.equipment.manufacturer[:_LONGEST]
     return item
