@@ -1,4 +1,4 @@
-"""How much of the tumour survives the way from raw DICOM series: made-up heads, each sequence on a grid of its own.
+"""How much of the tumour survives the way from raw DICOM series of made-up heads.
 
 Each phantom is written as four raw series with skull (sagittal T1ce, axial T1, coronal T2, oblique FLAIR, the head moved
 between them) and segmented by one command; its mask is compared with the truth on the voxels of the T1ce. Beside it
