@@ -1,8 +1,8 @@
 """How much of the tumour survives the way from raw DICOM series of made-up heads.
 
-Each phantom is written as four raw series with skull (sagittal T1ce, axial T1, coronal T2, oblique FLAIR, the head moved
-between them) and segmented by one command; its mask is compared with the truth on the voxels of the T1ce. Beside it
-stands what the same model finds in the same phantom when it is handed over stripped and on one grid. Phantom figures
+Each phantom is written as four raw series with skull (sagittal T1ce, axial T1, coronal T2, oblique FLAIR, the head
+moved between them) and segmented by one command; its mask is compared with the truth on the voxels of the T1ce. Beside
+it stands what the same model finds in the same phantom when it is handed over stripped and on one grid. Phantom figures
 say nothing about patients.
 
     python benchmarks/raw_phantoms.py [--seeds 1 2 3 4 5] [-o FILE.json]
