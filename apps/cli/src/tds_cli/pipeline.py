@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from tds_cli.errors import UsageFault
 from tds_cli.model import LoadedModel, ModelRequest, load_model
 from tds_cli.output import Progress
-from tds_cli.prior import change_since, day_of_study
+from tds_cli.prior import Change, change_since, day_of_study
 from tds_cli.ready import make_ready
 from tds_cli.results import ResultOptions, write_result
 from tds_cli.study import RawStudy, Study, StudyRequest, check_request, holds_images, read_raw_study, read_study
@@ -134,12 +134,16 @@ def segment_into(folder: Path, request: SegmentRequest, *, progress: Progress) -
     if request.prior is not None and when is not None:
         progress("comparing with the prior")
         change = change_since(request.prior, found, images, source, when=when)
-        # What speaks against the comparison is told with the result, not on a later page alone.
-        warnings = tuple(flag for flag in change.follow_up.quality if flag.severity is not Severity.INFO)
-        found = replace(found, report=replace(found.report, quality=(*found.report.quality, *warnings)))
+        found = _with_doubts(found, change)
     progress("writing the result")
     write_result(folder, found, ready.bundle, source=source, change=change, options=request.result)
     return found.report
+
+
+def _with_doubts(found: "Segmentation", change: Change) -> "Segmentation":
+    """Return a segmentation whose own flags tell what speaks against the comparison, not a later page alone."""
+    doubts = tuple(flag for flag in change.follow_up.quality if flag.severity is not Severity.INFO)
+    return replace(found, report=replace(found.report, quality=(*found.report.quality, *doubts)))
 
 
 def _load(request: ModelRequest) -> LoadedModel:
