@@ -63,14 +63,14 @@ GERMAN: Final = Language(
         volume_with_interval="{volume} ({low} bis {high})",
         interval_note="In Klammern: das Intervall jedes Volumens. Wie die Intervalle entstanden sind: {method}",
         lesion_note=(
-            "Eine Läsion ist ein zusammenhängender Teil des gesamten Tumors; die größte hat die Nummer 1. Die Regionen "
-            "liegen ineinander: WT enthält TC, TC enthält ET. Der Durchmesser dieser Tabelle ist in drei Dimensionen "
-            "gemessen. Orte stehen im RAS-Koordinatensystem des Scanners: x wächst zur rechten Seite des Patienten, "
-            "y nach vorn, z zum Scheitel."
+            "Eine Läsion ist ein zusammenhängender Teil des gesamten Tumors; die größte hat die Nummer 1. Die "
+            "Regionen liegen ineinander: WT enthält TC, TC enthält ET. Der Durchmesser dieser Tabelle ist in drei "
+            "Dimensionen zwischen Voxelmitten gemessen. Orte stehen im RAS-Koordinatensystem des Scanners: x wächst "
+            "zur rechten Seite des Patienten, y nach vorn, z zum Scheitel."
         ),
         diameter_note=(
-            "Längster Durchmesser: die längste Linie durch die Region innerhalb einer Schicht. Senkrecht dazu: die "
-            "längste Linie im rechten Winkel dazu in derselben Schicht."
+            "Längster Durchmesser: die längste Linie durch die Region innerhalb einer Schicht, von Rand zu Rand. "
+            "Senkrecht dazu: die längste Linie im rechten Winkel dazu in derselben Schicht."
         ),
         pictures="Bilder",
         picture_note=(

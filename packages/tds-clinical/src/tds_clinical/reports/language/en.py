@@ -62,13 +62,14 @@ ENGLISH: Final = Language(
         volume_with_interval="{volume} ({low} to {high})",
         interval_note="In brackets: the interval of each volume. How the intervals were made: {method}",
         lesion_note=(
-            "A lesion is one connected part of the whole tumour; the largest is number 1. The regions are nested: "
-            "WT contains TC, TC contains ET. The diameter of this table is measured in three dimensions. Places are in "
-            "the scanner's RAS frame: x grows to the patient's right, y to the front, z to the top of the head."
+            "A lesion is one connected part of the whole tumour; the largest is number 1. The regions are nested: WT "
+            "contains TC, TC contains ET. The diameter of this table is measured in three dimensions, between the "
+            "centres of voxels. Places are in the scanner's RAS frame: x grows to the patient's right, y to the "
+            "front, z to the top of the head."
         ),
         diameter_note=(
-            "Longest diameter: the longest line across the region within one slice. Perpendicular: the longest line at "
-            "right angles to it in the same slice."
+            "Longest diameter: the longest line across the region within one slice, from edge to edge. "
+            "Perpendicular: the longest line at right angles to it in the same slice."
         ),
         pictures="Pictures",
         picture_note=(

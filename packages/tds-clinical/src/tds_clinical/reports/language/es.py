@@ -61,14 +61,14 @@ SPANISH: Final = Language(
         volume_with_interval="{volume} ({low} a {high})",
         interval_note="Entre paréntesis: el intervalo de cada volumen. Cómo se obtuvieron los intervalos: {method}",
         lesion_note=(
-            "Una lesión es una parte conexa del tumor completo; la mayor es la número 1. Las regiones están anidadas: "
-            "WT contiene TC, y TC contiene ET. El diámetro de esta tabla se mide en tres dimensiones. Las posiciones "
-            "están en el sistema RAS del escáner: x crece hacia la derecha del paciente, y hacia delante, z hacia el "
-            "vértice de la cabeza."
+            "Una lesión es una parte conexa del tumor completo; la mayor es la número 1. Las regiones están "
+            "anidadas: WT contiene TC, y TC contiene ET. El diámetro de esta tabla se mide en tres dimensiones, "
+            "entre centros de vóxeles. Las posiciones están en el sistema RAS del escáner: x crece hacia la derecha "
+            "del paciente, y hacia delante, z hacia el vértice de la cabeza."
         ),
         diameter_note=(
-            "Diámetro mayor: la línea más larga a través de la región dentro de un corte. Perpendicular: la línea más "
-            "larga en ángulo recto con ella en el mismo corte."
+            "Diámetro mayor: la línea más larga a través de la región dentro de un corte, de borde a borde. "
+            "Perpendicular: la línea más larga en ángulo recto con ella en el mismo corte."
         ),
         pictures="Imágenes",
         picture_note=(
