@@ -81,11 +81,11 @@ def make_study(folder: Path, size: tuple[int, int, int]) -> Study:
     """Write a series and return it with a mask of three labels in two lesions."""
     import nibabel as nib  # noqa: PLC0415  # after the arguments are known to be right
 
-    from tds_clinical.dicom import read_series, read_series_headers, read_source  # noqa: PLC0415
-    from tds_clinical.findings import ResultContext, find_findings  # noqa: PLC0415
-    from tds_clinical.testing import ClassicSeriesOptions, write_classic_series  # noqa: PLC0415
-    from tds_clinical.uids import Uids  # noqa: PLC0415
-    from tds_data.volume import Volume  # noqa: PLC0415
+    from tds_clinical.dicom import read_series, read_series_headers, read_source  # noqa: PLC0415  # each way is imported where it is timed
+    from tds_clinical.findings import ResultContext, find_findings  # noqa: PLC0415  # each way is imported where it is timed
+    from tds_clinical.testing import ClassicSeriesOptions, write_classic_series  # noqa: PLC0415  # each way is imported where it is timed
+    from tds_clinical.uids import Uids  # noqa: PLC0415  # each way is imported where it is timed
+    from tds_data.volume import Volume  # noqa: PLC0415  # each way is imported where it is timed
 
     rng = np.random.default_rng(7)
     affine = np.diag([-1.0, -1.0, 1.0, 1.0])
@@ -121,8 +121,8 @@ def report_on(mask: Any) -> Any:  # noqa: ANN401  # volumes and reports are impo
     """Return what a perfect program reports about a mask."""
     from scipy import ndimage  # noqa: PLC0415  # as above
 
-    from tds_data.report import Lesion, LesionReport, ModelIdentity  # noqa: PLC0415
-    from tds_data.vocabulary import REGION_LABELS, REGIONS, Modality  # noqa: PLC0415
+    from tds_data.report import Lesion, LesionReport, ModelIdentity  # noqa: PLC0415  # each way is imported where it is timed
+    from tds_data.vocabulary import REGION_LABELS, REGIONS, Modality  # noqa: PLC0415  # each way is imported where it is timed
 
     components, count = ndimage.label(mask.voxels, structure=np.ones((3, 3, 3)))
     lesions = []
@@ -159,7 +159,7 @@ def measure(way: str, study: Study, path: Path) -> tuple[float, float]:
 
 def write_with_ours(study: Study, path: Path, *, labelmap: bool) -> None:
     """Write with tds_clinical."""
-    from tds_clinical.dicom.writing.segmentation import SegmentationKind, build_segmentation  # noqa: PLC0415
+    from tds_clinical.dicom.writing.segmentation import SegmentationKind, build_segmentation  # noqa: PLC0415  # each way is imported where it is timed
 
     kind = SegmentationKind.LABELMAP if labelmap else SegmentationKind.BINARY
     build_segmentation(study.context, kind=kind).save_as(path, enforce_file_format=True)
@@ -168,9 +168,9 @@ def write_with_ours(study: Study, path: Path, *, labelmap: bool) -> None:
 def write_with_highdicom(study: Study, path: Path, *, labelmap: bool) -> None:
     """Write with highdicom's constructor, as its guide shows."""
     import highdicom as hd  # noqa: PLC0415  # as above
-    from pydicom.sr.coding import Code  # noqa: PLC0415
+    from pydicom.sr.coding import Code  # noqa: PLC0415  # each way is imported where it is timed
 
-    from tds_clinical.dicom.writing.segmentation import segment_numbers  # noqa: PLC0415
+    from tds_clinical.dicom.writing.segmentation import segment_numbers  # noqa: PLC0415  # each way is imported where it is timed
 
     algorithm = hd.AlgorithmIdentificationSequence(
         name="benchmark", version="1", family=Code("123110", "DCM", "Artificial Intelligence")
