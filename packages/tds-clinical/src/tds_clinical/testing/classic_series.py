@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, generate_uid
-from pydicom.valuerep import format_number_as_ds
 
+from tds_clinical.dicom._decimal import decimal
 from tds_clinical.errors import DicomWriteError, GeometryNotSupported
 from tds_data.case import Case
 from tds_data.vocabulary import Modality
@@ -112,8 +112,8 @@ def write_classic_series(volume: Volume, folder: Path, options: ClassicSeriesOpt
     """
     stored, slope, intercept = _stored(volume, options)
     shared = _shared_header(volume, options)
-    shared.RescaleSlope = format_number_as_ds(slope)
-    shared.RescaleIntercept = format_number_as_ds(intercept)
+    shared.RescaleSlope = decimal(slope)
+    shared.RescaleIntercept = decimal(intercept)
     shared.RescaleType = "US"
     count = volume.shape[2]
     order = np.random.default_rng(options.seed).permutation(count) if options.shuffle else np.arange(count)
@@ -157,8 +157,8 @@ def _stored(volume: Volume, options: ClassicSeriesOptions) -> tuple[NDArray[np.g
     elif np.issubdtype(voxels.dtype, np.integer) and low <= least and most <= high:
         slope, intercept = 1.0, 0.0
     else:
-        slope = float(format_number_as_ds((most - least) / (high - low) or 1.0))
-        intercept = float(format_number_as_ds(least - low * slope))
+        slope = float(decimal((most - least) / (high - low) or 1.0))
+        intercept = float(decimal(least - low * slope))
     stored = np.clip(np.rint((voxels.astype(np.float64) - intercept) / slope), low, high)
     return stored.astype("<i2" if options.signed else "<u2"), slope, intercept
 
@@ -229,7 +229,7 @@ def slice_position(volume: Volume, k: int) -> list[str]:
         k: Index along its third axis.
     """
     place = _LPS_FROM_RAS @ (volume.ras_from_voxel @ (0, 0, k, 1))[:3]
-    return [format_number_as_ds(c) for c in place]
+    return [decimal(c) for c in place]
 
 
 def plane_geometry(volume: Volume, options: ClassicSeriesOptions) -> dict[str, TagValue | int]:
@@ -252,10 +252,10 @@ def plane_geometry(volume: Volume, options: ClassicSeriesOptions) -> dict[str, T
     return {
         "Rows": volume.shape[1],
         "Columns": volume.shape[0],
-        "PixelSpacing": [format_number_as_ds(row_spacing), format_number_as_ds(column_spacing)],
-        "SliceThickness": format_number_as_ds(slice_spacing),
-        "SpacingBetweenSlices": format_number_as_ds(slice_spacing),
-        "ImageOrientationPatient": [format_number_as_ds(c) for c in cosines],
+        "PixelSpacing": [decimal(row_spacing), decimal(column_spacing)],
+        "SliceThickness": decimal(slice_spacing),
+        "SpacingBetweenSlices": decimal(slice_spacing),
+        "ImageOrientationPatient": [decimal(c) for c in cosines],
     }
 
 

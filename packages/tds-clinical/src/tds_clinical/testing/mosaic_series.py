@@ -11,8 +11,8 @@ from typing import Final
 import numpy as np
 import pydicom
 from pydicom.dataset import Dataset
-from pydicom.valuerep import format_number_as_ds
 
+from tds_clinical.dicom._decimal import decimal
 from tds_clinical.testing.classic_series import ClassicSeriesOptions, made_up_uid, save, write_classic_series
 from tds_data.volume import Volume
 
@@ -75,7 +75,7 @@ def _mosaic(slices: Sequence[Dataset], index: int, options: MosaicSeriesOptions)
     outwards = across * column_spacing * (side - 1) * columns / 2 + down_ * row_spacing * (side - 1) * rows / 2
     corner = np.array(image.ImagePositionPatient, float) - outwards
     step = np.array(slices[1].ImagePositionPatient, float) - np.array(slices[0].ImagePositionPatient, float)
-    image.ImagePositionPatient = [format_number_as_ds(c) for c in corner]
+    image.ImagePositionPatient = [decimal(c) for c in corner]
     image.Rows, image.Columns = tiles.shape
     image.ImageType = ["ORIGINAL", "PRIMARY", "M", "ND", "MOSAIC"]
     image.Manufacturer = "SIEMENS"

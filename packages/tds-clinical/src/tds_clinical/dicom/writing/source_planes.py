@@ -10,8 +10,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
-from pydicom.valuerep import format_number_as_ds
 
+from tds_clinical.dicom._decimal import decimal
 from tds_clinical.dicom._tags import numbers, texts
 from tds_clinical.dicom.source import SourceFrame, SourceSeries
 from tds_clinical.errors import ResultsDisagree
@@ -112,13 +112,13 @@ def _planes_of_affine(source: SourceSeries) -> SourcePlanes:
         )
         raise ResultsDisagree(message)
     places = lps[:3, 3] + np.arange(source.shape[2])[:, None] * lps[:3, 2]
-    spacing = [format_number_as_ds(float(mm)) for mm in spacing_mm]
+    spacing = [decimal(mm) for mm in spacing_mm]
     return SourcePlanes(
-        orientation=tuple(format_number_as_ds(float(c)) for c in cosines[:, :2].T.ravel()),
+        orientation=tuple(decimal(c) for c in cosines[:, :2].T.ravel()),
         pixel_spacing=(spacing[1], spacing[0]),
         thickness=spacing[2],
         slice_spacing=spacing[2],
-        positions=tuple(tuple(format_number_as_ds(float(c)) for c in place) for place in places),
+        positions=tuple(tuple(decimal(c) for c in place) for place in places),
     )
 
 

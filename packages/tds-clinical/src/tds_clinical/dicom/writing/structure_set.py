@@ -15,7 +15,6 @@ from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.tag import Tag
 from pydicom.uid import ImplicitVRLittleEndian, RTStructureSetStorage
-from pydicom.valuerep import format_number_as_ds
 from scipy import ndimage
 
 from tds_clinical.codes import (
@@ -24,6 +23,7 @@ from tds_clinical.codes import (
     LABEL_CODES,
     MORPHOLOGICALLY_ABNORMAL,
 )
+from tds_clinical.dicom._decimal import decimal
 from tds_clinical.dicom._slice_axes import SliceAxes, slice_axes
 from tds_clinical.dicom.source import SourceFrame, SourceSeries
 from tds_clinical.dicom.writing.contours import HoleStyle, Outline, outline_region
@@ -134,7 +134,7 @@ def _region(context: ResultContext, segment: Segment, segmentation: Dataset | No
     item.ROIDescription = (
         f"{segment_words(segment)}; Tracking ID {segment.tracking_id}; Tracking UID {segment.tracking_uid}"
     )
-    item.ROIVolume = format_number_as_ds(segment.volume_ml)
+    item.ROIVolume = decimal(segment.volume_ml)
     item.ROIGenerationAlgorithm = "AUTOMATIC"
     item.ROIGenerationDescription = f"{model.name} {model.version}"[:64]
     item.ROIDerivationAlgorithmIdentificationSequence = [algorithm_item(context)]
