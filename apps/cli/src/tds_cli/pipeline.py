@@ -55,10 +55,9 @@ class SegmentRequest:
     @property
     def inputs(self) -> list[Path]:
         """The files and folders that are read, which no result may replace."""
-        chosen = self.result
         prior = () if self.prior is None else (self.prior.study, self.prior.result)
-        files = (self.study.reference, self.model.folder, chosen.template, chosen.pdf_template, chosen.font)
-        return [path for path in (self.study.path, *files, *prior) if path is not None]
+        files = (self.study.reference, self.model.folder, *self.result.files, *prior)
+        return [path for path in (self.study.path, *files) if path is not None]
 
 
 def segment_to(out: Path, request: SegmentRequest, *, overwrite: bool, progress: Progress) -> LesionReport:
@@ -79,7 +78,7 @@ def segment_to(out: Path, request: SegmentRequest, *, overwrite: bool, progress:
     """
     check_request(request.study)
     inputs = request.inputs
-    missing = next((path for path in inputs if not path.exists()), None)
+    missing = next((path for path in request.result.files if not path.exists()), None)
     if missing is not None:
         message = f"there is no file or folder {str(missing)!r}; check the path"
         raise UsageFault(message)

@@ -47,6 +47,11 @@ class ResultOptions:
     labelmap: bool = False
     reproducible: bool = False
 
+    @property
+    def files(self) -> list[Path]:
+        """The files that are read for it."""
+        return [path for path in (self.template, self.pdf_template, self.font) if path is not None]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class FiledReport:
