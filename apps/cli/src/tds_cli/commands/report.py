@@ -1,11 +1,13 @@
 """`tds report`: what becomes of a result after it was made."""
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from tds_cli import logs, output
+from tds_cli.errors import UsageFault
 from tds_cli.options import AsJson, Verbose
 
 if TYPE_CHECKING:
@@ -60,6 +62,9 @@ def push(  # noqa: PLR0913  # a command's parameters are its options
 ) -> None:
     """Send a result's FHIR bundle to a server. Sent twice, it makes nothing twice."""
     logs.set_verbosity(verbose=verbose)
+    if math.isnan(timeout):  # compares with no limit, so that older releases of Typer let it pass
+        message = "--timeout takes a number of seconds; nan was given"
+        raise UsageFault(message)
     from tds_cli.pushing import count_kinds, read_bundle, read_token  # noqa: PLC0415  # keeps `tds --help` quick
     from tds_clinical.fhir import PushOptions, check_address, push_bundle  # noqa: PLC0415  # as above
 
