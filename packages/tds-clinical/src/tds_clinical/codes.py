@@ -86,7 +86,6 @@ MEASUREMENT_CODES: Final[Mapping[str, Code]] = MappingProxyType(
 )
 """What is measured; `perpendicular` is the longest line at right angles to `longest` in its slice."""
 
-MILLILITRE: Final = Code("mL", "UCUM", "milliliter")
 CUBIC_CENTIMETRE: Final = Code("cm3", "UCUM", "cubic centimeter")  # CID 7462
 MILLIMETRE: Final = Code("mm", "UCUM", "mm")  # CID 7460
 

@@ -50,10 +50,6 @@ class Estimate:
         return self.low, self.value, self.high
 
 
-NOTHING: Final = Estimate(low=0.0, value=0.0, high=0.0)
-"""What a lesion that is not there measures."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LesionSize:
     """The enhancing part of one lesion.
